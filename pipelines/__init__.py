@@ -1,0 +1,1 @@
+"""Jobs that run pure functions over units, and the decisions made in SQL from what they measured."""

@@ -1,0 +1,1 @@
+"""Curation recipes, TOML files that ship with the package."""

@@ -1,0 +1,242 @@
+"""Every table of the lake, every column with its type, unit and source. Arrow types are declared here and nowhere else.
+
+A signal table is declared by its extractor (`pipelines/extractors`), which hands its columns to `signal_table`, so that
+adding a signal touches one file; everything else is in `TABLES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+STRING = pa.string()
+STRINGS = pa.list_(pa.string())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `doc` says what it is, in what unit and where it comes from."""
+
+    name: str
+    type: pa.DataType
+    doc: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the lake.
+
+    `key` names the columns that are unique after packing (empty: every row counts). `transient` columns depend on how
+    work was cut into units or on file times, and are left out of content digests; a table with `ledger=True` is
+    bookkeeping of runs and is left out whole.
+    """
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    transient: frozenset[str] = field(default_factory=frozenset)
+    ledger: bool = False
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema of a part of this table."""
+        return pa.schema([pa.field(c.name, c.type) for c in self.columns])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.columns)
+
+    def empty(self) -> pa.Table:
+        return self.arrow.empty_table()
+
+    def from_rows(self, rows: Iterable[Mapping[str, object]]) -> pa.Table:
+        """Rows as dicts to an Arrow table of exactly this schema; a key the table does not have raises KeyError."""
+        rows = list(rows)
+        known = set(self.names)
+        for row in rows:
+            unknown = row.keys() - known
+            if unknown:
+                raise KeyError(f"table {self.name} has no column {sorted(unknown)}")
+        return pa.Table.from_pylist([dict(r) for r in rows], schema=self.arrow)
+
+
+IMAGE_ID = Column("image_id", STRING, "first 128 bits of the SHA-256 of the original bytes, 32 hex digits")
+
+INPUTS = Table(
+    "inputs",
+    "one row per delivered sample",
+    (
+        Column("source", STRING, "name of the source, from --source-name or the folder's or file's own name"),
+        Column("batch", STRING, "label of the delivery, from --batch (a night's date, say)"),
+        Column("unit", STRING, "key of the unit of work that read the sample: which file and range, in which state"),
+        Column("row", pa.int64(), "position of the sample in its file, from 0; 0 where a file is one sample"),
+        Column("uri", STRING, "file the bytes came from: absolute path or URL, of the tar or Parquet where they lie in one"),
+        Column("offset", pa.int64(), "byte offset of the image in that file; NULL where the format has none (Parquet)"),
+        Column("length", pa.int64(), "bytes of the image"),
+        Column("image_id", STRING, IMAGE_ID.doc + "; NULL only where there were no bytes"),
+        Column("file_stamp", STRING, "state of the file when read: size and mtime in ns, or etag of an object"),
+        Column("source_url", STRING, "where the image was collected from, as the source tells it"),
+        Column("license", STRING, "licence as the source tells it"),
+        Column("opt_out", pa.bool_(), "the source says that the rights holder opted out; NULL where it says nothing"),
+        Column("collected_at", STRING, "when the source says it was collected, as the source writes it"),
+        Column("extra", STRING, "every further field that the source delivered with the sample, JSON object"),
+        Column("status", STRING, "ok | repeat (the same bytes were delivered before) | error"),
+        Column("error", STRING, "reason of an error row: a short code, a colon, the detail; NULL otherwise"),
+    ),
+    key=("source", "batch", "uri", "row"),
+    transient=frozenset({"unit", "file_stamp"}),
+)
+
+CAPTIONS = Table(
+    "captions",
+    "one row per image and distinct caption",
+    (
+        IMAGE_ID,
+        Column("caption_id", STRING, "first 64 bits of the SHA-256 of kind and text, 16 hex digits"),
+        Column("kind", STRING, "raw | recaption | fused | enhanced | synthetic"),
+        Column("text", STRING, "the caption, as delivered"),
+        Column("lang", STRING, "language as the source tells it, else guessed from the script; und where unknown"),
+        Column("origin", STRING, "which file and field it came from: sidecar .txt, captions.csv:caption, json:caption ..."),
+    ),
+    key=("image_id", "caption_id"),
+    # The same text may come from several deliveries; which origin survives must not depend on timing: the smallest does.
+)
+
+NEAR_PAIRS = Table(
+    "near_pairs",
+    "one row per measured pair of images that look alike; a measurement, append-only",
+    (
+        Column("a", STRING, "image_id; the smaller of the two for link = near, the group's leader for link = same"),
+        Column("b", STRING, "image_id"),
+        Column("link", STRING, "near (hashes within the search distance) | same (equal hash, tiles all but equal: b stands behind a)"),
+        Column("distance", pa.int16(), "Hamming distance of the perceptual hashes, bits"),
+        Column("tile_distance", pa.float32(), "largest mean absolute luma difference over the tiles of the 64x64 luma, 0-255"),
+        Column("text_differs", pa.bool_(), "known text of the two differs; NULL where the text of either is not known"),
+    ),
+    key=("a", "b"),
+)
+
+NEAR_COMPARED = Table(
+    "near_compared",
+    "one row per image already compared with everything that was in the lake at that time",
+    (IMAGE_ID, Column("version", STRING, "version of the hashes extractor whose hash was compared")),
+    key=("image_id",),
+)
+
+DECISIONS = Table(
+    "decisions",
+    "one row per image and recipe",
+    (
+        IMAGE_ID,
+        Column("recipe", STRING, "hash of the recipe's content, 16 hex digits"),
+        Column("stage_reached", pa.int8(), "last stage passed with all stages before it passed too, 0 to 7"),
+        Column("outcome", STRING, "kept | dropped | pending | duplicate"),
+        Column("failed_rules", STRINGS, "every rule that is FALSE, in recipe order"),
+        Column("missing_signals", STRINGS, "every signal that a rule needed and that is NULL, sorted"),
+        Column("duplicate_of", STRING, "image_id of the better-ranked kept neighbour; NULL unless outcome = duplicate"),
+    ),
+    key=("recipe", "image_id"),
+)
+
+PLACEMENTS = Table(
+    "placements",
+    "one row per image of a dataset version at a scale",
+    (
+        Column("dataset", STRING, "name of the dataset, from --dataset"),
+        Column("version", STRING, "hash of the version's content, 16 hex digits"),
+        IMAGE_ID,
+        Column("scale", pa.int32(), "training scale: side in pixels of the square of equal area"),
+        Column("category", STRING, "category path; NULL where the image is not classified yet"),
+        Column("bucket", STRING, "aspect bucket, width:height"),
+        Column("weight", pa.float32(), "expected copies of the image in one epoch"),
+    ),
+    key=("dataset", "version", "image_id", "scale"),
+)
+
+SHARD_INDEX = Table(
+    "shard_index",
+    "one row per stored image",
+    (
+        IMAGE_ID,
+        Column("shard", STRING, "file name of the tar under shards/pool"),
+        Column("suffix", STRING, "file suffix of the image member, without the dot"),
+        Column("offset", pa.int64(), "byte offset of the image's bytes in the tar; its 512-byte header lies right before"),
+        Column("size", pa.int64(), "bytes of the image"),
+        Column("xxh3", pa.uint64(), "XXH3-64 of the image's bytes"),
+        Column("json_offset", pa.int64(), "byte offset of the .json member's bytes in the tar"),
+        Column("json_size", pa.int64(), "bytes of the .json member"),
+        Column("txt_offset", pa.int64(), "byte offset of the .txt member's bytes in the tar; NULL where there is no caption"),
+        Column("txt_size", pa.int64(), "bytes of the .txt member; NULL where there is no caption"),
+    ),
+    key=("image_id",),
+)
+
+RUNS = Table(
+    "runs",
+    "one row per committed run",
+    (
+        Column("run_id", STRING, "hash of what the run commits, 16 hex digits: committing it twice changes nothing"),
+        Column("snapshot", pa.int64(), "lake snapshot the run read from"),
+        Column("command", STRING, "the pass: scan | near | decide | export"),
+        Column("batch", STRING, "label of the delivery, where the pass has one"),
+        Column("engine", STRING, "engine that ran it: local | beam | spark | sql"),
+        Column("recipe", STRING, "hash of the recipe, where the pass has one"),
+        Column("versions", STRING, "versions of code, decoders and libraries that shaped the rows, JSON object"),
+        Column("counts", STRING, "what the run counted, JSON object"),
+        Column("seconds", pa.float64(), "wall seconds of the run"),
+        Column("finished_at", pa.timestamp("us", tz="UTC"), "when it was committed"),
+    ),
+    key=("run_id",),
+    ledger=True,
+)
+
+PARTS = Table(
+    "parts",
+    "one row per committed part: the ledger that lets a rerun skip what is done",
+    (
+        Column("run_id", STRING, "run that committed the part"),
+        Column("table_name", STRING, "table the part belongs to"),
+        Column("part", STRING, "name of the part: hash of everything that decides its content"),
+        Column("unit", STRING, "key of the unit of work"),
+        Column("rows", pa.int64(), "rows in the part"),
+    ),
+    ledger=True,
+)
+
+RECIPES = Table(
+    "recipes",
+    "one row per recipe ever decided with",
+    (
+        Column("recipe", STRING, "hash of the recipe's content, 16 hex digits"),
+        Column("name", STRING, "the recipe's name"),
+        Column("store_from", pa.int8(), "stage from which on an image's bytes enter the pool"),
+        Column("stages", pa.list_(pa.struct([("number", pa.int8()), ("name", STRING)])), "number and name of each stage"),
+        Column(
+            "rules",
+            pa.list_(pa.struct([("stage", pa.int8()), ("name", STRING), ("predicate", STRING), ("signals", STRINGS)])),
+            "each rule: its stage, name, DuckDB predicate and the signals it reads",
+        ),
+        Column("toml", STRING, "the recipe as it was written"),
+    ),
+    key=("recipe",),
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (INPUTS, CAPTIONS, NEAR_PAIRS, NEAR_COMPARED, DECISIONS, PLACEMENTS, SHARD_INDEX, RECIPES, RUNS, PARTS)
+}
+
+SIGNAL_STATUS = (
+    Column("version", STRING, "version of the extractor, its parameters and the decoders it used"),
+    Column("status", STRING, "ok | error"),
+    Column("error", STRING, "reason where status = error"),
+)
+
+
+def signal_table(extractor: str, columns: Iterable[Column], doc: str) -> Table:
+    """The table `signals_<extractor>`: image_id, version, the extractor's own columns, status, error."""
+    version, status, error = SIGNAL_STATUS
+    return Table(f"signals_{extractor}", doc, (IMAGE_ID, version, *columns, status, error), key=("image_id",))
