@@ -1,0 +1,36 @@
+# Two commands a fresh machine needs: `make demo` and `make test`. Each sets up what it needs, once.
+SHELL := /bin/bash
+VENV  := .venv
+BIN   := $(VENV)/bin
+# xdist workers of the test run; 0 runs in one process.
+JOBS  ?= 2
+
+.PHONY: help demo test check bench soak clean
+help:            ## what there is to make
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+demo: $(VENV)/.has-demo            ## curate a small messy corpus and print the funnel
+	@rm -rf demo && mkdir -p demo
+	$(BIN)/glyphmill demo demo/corpus
+	$(BIN)/glyphmill curate demo/corpus --lake demo/lake --recipe starter
+	@$(BIN)/glyphmill demo --tour --lake demo/lake
+
+test: $(VENV)/.has-dev             ## the whole test suite
+	$(BIN)/pytest -q -n $(JOBS)
+
+check: $(VENV)/.has-dev            ## lint, format and types
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(VENV)/.has-dev            ## every benchmark beside its peer (long; not part of CI)
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+soak: $(VENV)/.has-dev             ## crash and scale tests at full size (long; not part of CI)
+	GLYPHMILL_SOAK=1 $(BIN)/pytest -q tests -m soak
+
+clean:           ## remove the virtual environment and the demo
+	rm -rf $(VENV) demo
+
+# A stamp says which extra the environment has; it is older than the pins when they change, and is made anew then.
+$(VENV)/.has-%: pyproject.toml constraints.txt
+	@.ci/venv $(VENV) $*
+	@touch $@

@@ -1,0 +1,60 @@
+"""The command: mounts each package's own Typer sub-commands. Imports nothing heavy, so `--help` answers at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import typer
+
+from pipelines.cli import app as pipeline_commands
+from warehouse.cli import app as lake_commands
+from warehouse.errors import GlyphmillError
+
+app = typer.Typer(
+    name="glyphmill",
+    help="Raw image-text pairs in, balanced and fully accounted-for training shards out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+for commands in (pipeline_commands, lake_commands):
+    app.registered_commands.extend(commands.registered_commands)
+    app.registered_groups.extend(commands.registered_groups)
+
+
+def explain(error: BaseException) -> tuple[str, int] | None:
+    """One line for the person at the keyboard and the exit code, or None where a traceback tells more."""
+    if isinstance(error, GlyphmillError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; nothing half-done counts, run the same command again to go on", 130
+    text = str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in text or "disk is full" in text:
+        return f"disk full ({_first_line(text)}); free some space and run the same command again, the lake is unharmed", 3
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM) or "readonly database" in text:
+        return f"cannot write ({_first_line(text)}); check the folder's permissions, the lake is unharmed", 3
+    return None
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no detail given"
+
+
+def main() -> None:
+    """Run the command line; a failure a person can act on is one line on stderr and a non-zero exit code."""
+    try:
+        app()
+    except (GlyphmillError, OSError, KeyboardInterrupt, RuntimeError) as error:
+        told = explain(error)
+        if told is None or os.environ.get("GLYPHMILL_TRACEBACK"):
+            raise
+        sys.stderr.write(f"glyphmill: {told[0]}\n")
+        sys.exit(told[1])
+
+
+if __name__ == "__main__":
+    main()
