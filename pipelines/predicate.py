@@ -1,0 +1,104 @@
+"""One SQL predicate as DuckDB itself understands it: its canonical text and the columns it reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+# CONSISTENT by DuckDB's own account, yet they answer by who asks.
+FICKLE = frozenset({"current_setting", "getvariable", "version"})
+
+
+class PredicateError(ValueError):
+    """What is wrong with a predicate, one line without the place where it stands."""
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """`sql` is DuckDB's rendering of what was written (spacing and comments gone), `columns` in order of appearance."""
+
+    sql: str
+    columns: tuple[str, ...]
+    functions: frozenset[str]
+
+
+def parse(con: duckdb.DuckDBPyConnection, text: str) -> Predicate:
+    """Read one expression. Raises PredicateError unless it is exactly one, without subquery, parameter or `*`."""
+    (serialized,) = con.execute("SELECT json_serialize_sql(?)", [f"SELECT {text}\n"]).fetchall()[0]
+    tree = json.loads(serialized)
+    text = " ".join(text.split())
+    if tree["error"]:
+        if tree.get("error_type") == "not implemented":
+            raise PredicateError(f"{text!r} is not a predicate; write one expression that is TRUE for what to keep")
+        raise PredicateError(f"{text!r} is not valid SQL: {str(tree['error_message']).splitlines()[0]}")
+    expression = _only_expression(tree, text)
+    columns: dict[str, None] = {}
+    functions: set[str] = set()
+    for node, bound in _walk(expression, frozenset()):
+        match node.get("class"):
+            case "SUBQUERY":
+                raise PredicateError(f"{text!r} holds a subquery; a rule may only ask about the image itself")
+            case "STAR" | "PARAMETER":
+                raise PredicateError(f"{text!r} must name its columns: no *, COLUMNS or parameters")
+            case "WINDOW":
+                raise PredicateError(f"{text!r} looks at other images (a window); a rule may only ask about the image itself")
+            case "FUNCTION":
+                functions.add(node["function_name"])
+            case "COLUMN_REF":
+                name = ".".join(node["column_names"])
+                if node["column_names"][0] not in bound:
+                    columns[name] = None
+    (canonical,) = con.execute("SELECT json_deserialize_sql(?::JSON)", [serialized]).fetchall()[0]
+    return Predicate(str(canonical).removeprefix("SELECT "), tuple(columns), frozenset(functions))
+
+
+def refuse_fickle(con: duckdb.DuckDBPyConnection, predicate: Predicate) -> None:
+    """Raises PredicateError where the answer could differ from one run to the next, or is over many images."""
+    rows = con.execute(
+        "SELECT function_name, function_type, stability FROM duckdb_functions() WHERE list_contains(?, function_name)",
+        [sorted(predicate.functions)],
+    ).fetchall()
+    for name, kind, stability in rows:
+        if kind == "aggregate":
+            raise PredicateError(f"{name}() is over many images; a rule may only ask about the image itself")
+        if stability in ("VOLATILE", "CONSISTENT_WITHIN_QUERY") or name in FICKLE:
+            raise PredicateError(f"{name}() answers differently from run to run; a rule may only ask about stored signals")
+
+
+def _only_expression(tree: dict[str, object], text: str) -> dict[str, object]:
+    statements = tree["statements"]
+    assert isinstance(statements, list)
+    node = statements[0]["node"] if len(statements) == 1 else {}
+    plain = (
+        node.get("type") == "SELECT_NODE"
+        and len(node["select_list"]) == 1
+        and node["from_table"]["type"] == "EMPTY"
+        and not node["select_list"][0].get("alias")
+        and not node["modifiers"]
+        and not node["cte_map"]["map"]
+        and not node["group_expressions"]
+        and all(node[clause] is None for clause in ("where_clause", "having", "sample", "qualify"))
+    )
+    if not plain:
+        raise PredicateError(f"{text!r} is not a predicate; write one expression that is TRUE for what to keep")
+    expression: dict[str, object] = node["select_list"][0]
+    return expression
+
+
+def _walk(node: object, bound: frozenset[str]) -> Iterator[tuple[dict[str, object], frozenset[str]]]:
+    """Every node below with the lambda parameters in force there."""
+    if isinstance(node, list):
+        for child in node:
+            yield from _walk(child, bound)
+    elif isinstance(node, dict):
+        if node.get("class") == "LAMBDA":
+            bound |= {name for inner, _ in _walk(node["lhs"], frozenset()) for name in inner.get("column_names", ())}
+            yield from _walk(node["expr"], bound)
+            return
+        if "class" in node:
+            yield node, bound
+        for child in node.values():
+            yield from _walk(child, bound)

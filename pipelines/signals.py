@@ -1,0 +1,128 @@
+"""What a recipe may ask about an image: every signal's name, where it is stored and how it is read.
+
+A signal is a column of a `signals_*` table, or is worked out from stored columns (`DERIVED`). NaN counts as missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.errors import UsageError
+from warehouse.schema import CAPTIONS, INPUTS, SIGNAL_STATUS, Table
+
+SIGNAL_PREFIX = "signals_"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One thing known about an image. `sql` is an expression over the columns of `table`; `of` names an alias' target."""
+
+    name: str
+    table: str
+    sql: str
+    doc: str
+    of: str | None = None
+
+    @property
+    def stored_name(self) -> str:
+        return self.of or self.name
+
+
+HEADER = "signals_header"
+PIXELS = "signals_pixels"
+
+DERIVED: tuple[Signal, ...] = (
+    Signal("sharpness", PIXELS, "nullif(sharpness_256, 'nan'::FLOAT)", "alias of sharpness_256", of="sharpness_256"),
+    Signal("min_side", HEADER, "least(width, height)", "shorter side, pixels, upright"),
+    Signal("max_side", HEADER, "greatest(width, height)", "longer side, pixels, upright"),
+    Signal(
+        "aspect",
+        HEADER,
+        "greatest(width, height) / nullif(least(width, height), 0)::DOUBLE",
+        "longer side over shorter side, from 1",
+    ),
+    Signal("megapixels", HEADER, "width * height::DOUBLE / 1e6", "millions of pixels"),
+    Signal("source", "inputs", "source", "source of the first delivery"),
+    Signal("batch", "inputs", "batch", "batch of the first delivery"),
+    Signal("license", "inputs", "license", "licence as the first delivery tells it"),
+    Signal("opted_out", "inputs", "coalesce(opt_out, false)", "the source says that the rights holder opted out"),
+    Signal("caption_count", "captions", "count(*)", "distinct captions; 0 where there is none"),
+    Signal("longest_caption", "captions", "max(length(text))", "characters of the longest caption; 0 without captions"),
+    Signal("synthetic", "captions", "bool_or(kind = 'synthetic')", "the image was synthesised, not collected"),
+)
+CAPTIONLESS = {"caption_count": "0", "longest_caption": "0", "synthetic": "false"}
+
+
+def known_signals(tables: Iterable[Table]) -> dict[str, Signal]:
+    """Every signal that these signal tables (and the deliveries and captions) offer, by name.
+
+    Raises UsageError where two extractors declare one name.
+    """
+    bookkeeping = {"image_id", *(c.name for c in SIGNAL_STATUS)}
+    tables = list(tables)
+    known: dict[str, Signal] = {}
+    for table in tables:
+        for column in table.columns:
+            if column.name in bookkeeping:
+                continue
+            if column.name in known:
+                raise UsageError(f"signal {column.name} is declared by both {known[column.name].table} and {table.name}")
+            sql = _name(column.name)
+            if pa.types.is_floating(column.type):
+                sql = f"nullif({sql}, 'nan'::{'FLOAT' if column.type == pa.float32() else 'DOUBLE'})"
+            known[column.name] = Signal(column.name, table.name, sql, column.doc)
+    stored = {t.name for t in tables} | {"inputs", "captions"}
+    for signal in DERIVED:
+        if signal.table in stored and (signal.of is None or signal.of in known):
+            known.setdefault(signal.name, signal)
+    return known
+
+
+def relation(signals: Sequence[Signal], prefix: str = "") -> str:
+    """SQL of one row per distinct delivered image: `image_id`, then each signal under its name, NULL where missing.
+
+    Only the tables that the signals need are read. Ids are joined as 128-bit UUIDs, which are exact and cost half of
+    what 32-character strings do. `prefix` qualifies the tables (`lake.`).
+    """
+    by_table: dict[str, list[Signal]] = {}
+    for signal in signals:
+        by_table.setdefault(signal.table, []).append(signal)
+    columns = ["i.image_id"]
+    joins = [f"FROM {prefix}inputs AS i"]
+    for table, members in by_table.items():
+        if table == "inputs":
+            columns += [f"i.{_name(s.name)}" for s in members]
+            continue
+        columns += [_read(table, s) for s in members]
+        group = " GROUP BY 1" if table == "captions" else ""
+        inner = ", ".join(f"{s.sql} AS {_name(s.name)}" for s in members)
+        joins.append(
+            f"LEFT JOIN (SELECT image_id::UUID AS id, {inner} FROM {prefix}{table}{group}) AS {table} "
+            f"ON {table}.id = i.id"
+        )
+    own = "".join(f", {s.sql} AS {_name(s.name)}" for s in by_table.get("inputs", ()))
+    joins[0] = f"FROM (SELECT image_id, image_id::UUID AS id{own} FROM {prefix}inputs WHERE status = 'ok') AS i"
+    return f"SELECT {', '.join(columns)}\n" + "\n".join(joins)
+
+
+def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Create the tables that `relation` reads, without rows, so that a predicate can be checked without a lake."""
+    for table in (INPUTS, CAPTIONS, *tables):
+        con.register("empty_rows", table.empty())
+        con.execute(f"CREATE TABLE {table.name} AS FROM empty_rows")
+        con.unregister("empty_rows")
+
+
+def _read(table: str, signal: Signal) -> str:
+    column = f"{table}.{_name(signal.name)}"
+    if signal.name in CAPTIONLESS and table == "captions":
+        column = f"coalesce({column}, {CAPTIONLESS[signal.name]})"
+    return f"{column} AS {_name(signal.name)}"
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
