@@ -310,3 +310,28 @@ def _bomb(side: int) -> bytes:
     body = b"".join(rows.compress(line) for _ in range(side)) + rows.flush()
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+TOUR = (
+    ("what each rule costs", "SELECT * FROM drop_reasons"),
+    (
+        "the least sharp image that was kept",
+        "SELECT image_id, sharpness, uri FROM samples WHERE outcome = 'kept' ORDER BY sharpness LIMIT 5",
+    ),
+    ("files that could not be judged, and why", "SELECT status, error, uri FROM inputs WHERE status = 'error'"),
+)
+
+
+def tour(lake: Path) -> str:
+    """Where to look next on the lake of the demo: three queries, one what-if and one image's story."""
+    lines = ["", "Where to look next:"]
+    for title, query in TOUR:
+        lines += [f"  # {title}", f'  glyphmill query "{query}" --lake {lake}']
+    lines += [
+        "  # what another threshold would do",
+        f'  glyphmill what-if "sharpness >= 120" --stage 2 --lake {lake}',
+        "  # one file's whole story",
+        f"  glyphmill why bomb.png --lake {lake}",
+        "(glyphmill is in .venv/bin)",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,306 @@
+"""Commands of the pipelines. Each imports what it needs when it runs, so that `--help` stays instant."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.engines import Engine
+    from pipelines.export import ExportSummary
+
+app = typer.Typer(no_args_is_help=True)
+recipes = typer.Typer(no_args_is_help=True, help="Check and show recipes.")
+app.add_typer(recipes, name="recipe", rich_help_panel="Decisions")
+
+PASSES, DECISIONS = "Passes", "Decisions"
+
+LakeOption = Annotated[
+    Path, typer.Option("--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake.", show_default=False)
+]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", "-r", help="A recipe's TOML file, or the name of one that ships.")
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", "-w", min=1, help="Worker processes; as many as cores if not given.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SRC", help="Folder, tar or Parquet file with images.", show_default=False)
+]
+KindOption = Annotated[
+    str | None, typer.Option("--kind", "-k", help="folder | webdataset | img2dataset | parquet; detected if not given.")
+]
+NameOption = Annotated[
+    str | None, typer.Option("--source-name", help="Name of the source in the lake; SRC's own name if not given.")
+]
+BatchOption = Annotated[str, typer.Option("--batch", "-b", help="Label of this delivery, a date say.")]
+DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help="Name of the dataset to place images in.")]
+
+CORES = os.cpu_count() or 1
+
+
+@app.command(rich_help_panel=PASSES)
+def curate(
+    src: SourceArgument,
+    lake: LakeOption,
+    recipe: RecipeOption = "starter",
+    kind: KindOption = None,
+    source_name: NameOption = None,
+    batch: BatchOption = "default",
+    dataset: DatasetOption = "main",
+    workers: WorkersOption = CORES,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Scan, compare, decide and export in one go; the lake is made if it is not there.
+
+    Example: [bold]glyphmill curate photos/ --lake lake --recipe starter[/bold]
+    """
+    from pipelines import curate as job
+    from pipelines import recipe as recipes_module
+    from pipelines.progress import bar
+    from pipelines.report import print_funnel
+    from warehouse.sources import open_source
+
+    chosen = recipes_module.load(recipe)
+    source = open_source(src, kind)
+    if dry_run:
+        _print_plan(lake, src, kind, chosen.name)
+        return
+    done = job.curate(
+        lake,
+        source,
+        chosen,
+        engine=_engine(workers),
+        bar=lambda title: bar(title, enabled=not quiet),
+        source_name=source_name,
+        batch=batch,
+        dataset=dataset,
+    )
+    print_funnel(lake)
+    _print_export(done.exported)
+
+
+@app.command(rich_help_panel=PASSES)
+def scan(
+    src: SourceArgument,
+    lake: LakeOption,
+    kind: KindOption = None,
+    source_name: NameOption = None,
+    batch: BatchOption = "default",
+    workers: WorkersOption = CORES,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """First pass over bytes: header, one decode, all CPU signals, hashes; captions and fields as delivered.
+
+    Example: [bold]glyphmill scan photos/ --lake lake --batch 2026-11-21[/bold]
+    """
+    from pipelines import scan as job
+    from pipelines.progress import bar
+    from warehouse.lake import Lake
+    from warehouse.sources import open_source
+
+    source = open_source(src, kind)
+    if dry_run:
+        _print_plan(lake, src, kind, None)
+        return
+    with bar("scan", enabled=not quiet) as show:
+        done = job.scan(
+            Lake.open_or_create(lake),
+            source,
+            batch=batch,
+            source_name=source_name,
+            engine=_engine(workers),
+            progress=show,
+        )
+    typer.echo(str(done))
+
+
+@app.command(rich_help_panel=PASSES)
+def near(lake: LakeOption, workers: WorkersOption = CORES, quiet: QuietOption = False) -> None:
+    """Compare new images with everything in the lake and record the pairs that look alike.
+
+    Example: [bold]glyphmill near --lake lake[/bold]
+    """
+    from pipelines import near_pairs
+    from pipelines.progress import bar
+    from warehouse.lake import Lake
+
+    with bar("near pairs", enabled=not quiet) as show:
+        done = near_pairs.near(Lake.open(lake), engine=_engine(workers), progress=show)
+    typer.echo(str(done))
+
+
+@app.command(rich_help_panel=PASSES)
+def decide(lake: LakeOption, recipe: RecipeOption = "starter", quiet: QuietOption = False) -> None:
+    """Apply a recipe to the stored signals: kept, dropped, pending, duplicate. Decodes nothing.
+
+    Example: [bold]glyphmill decide --lake lake --recipe my-recipe.toml[/bold]
+    """
+    from pipelines import decide as job
+    from pipelines import recipe as recipes_module
+    from pipelines.progress import bar
+    from pipelines.report import print_funnel
+    from warehouse.lake import Lake
+
+    chosen = recipes_module.load(recipe)
+    with bar("decide", enabled=not quiet) as show:
+        job.decide(Lake.open(lake), chosen, progress=show)
+    print_funnel(lake)
+
+
+@app.command(rich_help_panel=PASSES)
+def export(
+    lake: LakeOption,
+    recipe: RecipeOption = "starter",
+    dataset: DatasetOption = "main",
+    materialize: Annotated[
+        Path | None, typer.Option("--materialize", help="Also write the version's images as plain tars to this folder.")
+    ] = None,
+    shard_mb: Annotated[int, typer.Option("--shard-mb", min=1, help="Size to aim at for one shard, MB.")] = 512,
+    workers: WorkersOption = CORES,
+    quiet: QuietOption = False,
+) -> None:
+    """Put new images' original bytes into the pool, once, and write the dataset version.
+
+    Example: [bold]glyphmill export --lake lake --dataset main --materialize /data/main[/bold]
+    """
+    from pipelines import export as job
+    from pipelines import recipe as recipes_module
+    from pipelines.materialize import materialize as write_tars
+    from pipelines.progress import bar
+    from warehouse.lake import Lake
+
+    chosen = recipes_module.load(recipe)
+    opened = Lake.open(lake)
+    engine = _engine(workers)
+    with bar("export", enabled=not quiet) as show:
+        done = job.export(opened, chosen, engine=engine, dataset=dataset, shard_bytes=shard_mb << 20, progress=show)
+    _print_export(done)
+    if materialize is not None:
+        with bar("tars", enabled=not quiet) as show:
+            tars = write_tars(
+                opened, materialize, dataset=dataset, version=done.version, shard_bytes=shard_mb << 20, progress=show
+            )
+        typer.echo(f"{tars.images} images in {tars.shards} tars at {materialize}")
+
+
+@app.command(rich_help_panel=DECISIONS)
+def why(
+    image: Annotated[
+        str, typer.Argument(metavar="IMAGE_ID", help="Image id, the start of one, or a uri.", show_default=False)
+    ],
+    lake: LakeOption,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """One sample's whole story: where from, every signal, every failing rule, duplicate of whom, which shard.
+
+    Example: [bold]glyphmill why 3f2a --lake lake[/bold]
+    """
+    from pipelines import why as job
+    from warehouse.lake import Lake
+
+    story = job.why(Lake.open(lake, read_only=True), image)
+    if as_json:
+        typer.echo(job.as_json(story))
+    else:
+        job.show(story)
+
+
+@app.command(name="what-if", rich_help_panel=DECISIONS)
+def what_if(
+    predicate: Annotated[str, typer.Argument(help="A DuckDB predicate over signals.", show_default=False)],
+    lake: LakeOption,
+    stage: Annotated[int, typer.Option("--stage", "-s", min=1, max=7, help="Stage whose rules it stands in for.")],
+    add: Annotated[bool, typer.Option("--add", help="Add it to the stage's rules instead of replacing any.")] = False,
+) -> None:
+    """What another threshold would keep, drop and leave pending; no image is decoded, nothing is written.
+
+    Example: [bold]glyphmill what-if "sharpness >= 120" --stage 2 --lake lake[/bold]
+    """
+    from pipelines import what_if as job
+    from warehouse.lake import Lake
+
+    job.show(job.what_if(Lake.open(lake, read_only=True), predicate, stage, add=add))
+
+
+@recipes.command("check")
+def recipe_check(
+    file: Annotated[str, typer.Argument(help="A recipe's TOML file or name.", show_default=False)],
+) -> None:
+    """Check a recipe: TOML, rule names, predicates, and whether this machine can measure every signal it needs.
+
+    Example: [bold]glyphmill recipe check my-recipe.toml[/bold]
+    """
+    from pipelines import recipe as recipes_module
+
+    found = recipes_module.load(file)
+    typer.echo(f"{found.name} is fine: {len(found.stages)} stages, {len(found.rules)} rules, hash {found.hash}")
+
+
+@recipes.command("show")
+def recipe_show(name: Annotated[str, typer.Argument(help="A recipe's TOML file or name.", show_default=False)]) -> None:
+    """Print a recipe as it is written; redirect it to a file to start your own.
+
+    Example: [bold]glyphmill recipe show starter > my-recipe.toml[/bold]
+    """
+    from pipelines import recipe as recipes_module
+
+    typer.echo(recipes_module.load(name).toml, nl=False)
+
+
+@app.command(rich_help_panel=PASSES)
+def demo(
+    folder: Annotated[Path | None, typer.Argument(help="New folder for the corpus.", show_default=False)] = None,
+    tour: Annotated[bool, typer.Option("--tour", help="Print three queries to try on the demo's lake.")] = False,
+    lake: Annotated[Path, typer.Option("--lake", "-L", help="Folder of the lake.")] = Path("demo/lake"),
+) -> None:
+    """Make a small messy corpus of real photographs to try the mill on.
+
+    Example: [bold]glyphmill demo corpus && glyphmill curate corpus --lake lake[/bold]
+    """
+    from warehouse.errors import UsageError
+
+    if folder is not None:
+        from pipelines.demo import make_corpus
+
+        counts = make_corpus(folder)
+        kinds = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
+        typer.echo(f"{sum(counts.values())} images at {folder}: {kinds}")
+    elif tour:
+        from pipelines.demo import tour as where_to_look
+
+        typer.echo(where_to_look(lake))
+    else:
+        raise UsageError("name a folder for the corpus, as in: glyphmill demo corpus")
+
+
+def _engine(workers: int) -> Engine:
+    from pipelines.engines.local import LocalEngine
+
+    return LocalEngine(workers=workers)
+
+
+def _print_plan(lake: Path, src: str, kind: str | None, recipe: str | None) -> None:
+    from pipelines.scan import dry_run
+    from warehouse.sources import open_source
+
+    typer.echo(str(dry_run(lake, open_source(src, kind))))
+    if recipe is not None:
+        typer.echo(f"then: near pairs, decide with recipe {recipe}, export")
+
+
+def _print_export(done: ExportSummary) -> None:
+    typer.echo(
+        f"{done.stored} images newly stored, {done.placed} placed in dataset {done.dataset} version {done.version}"
+    )
+    for image in done.unstored[:5]:
+        typer.echo(f"not stored: {image.image_id} from {image.uri}: {image.reason}", err=True)
+    if done.unstored:
+        typer.echo(f"{len(done.unstored)} images could not be stored; the next export tries them again", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,56 @@
+"""Curate: scan, near pairs, decide and export, one after the other under one lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.decide import DecideSummary, decide
+from pipelines.engines import Engine
+from pipelines.export import ExportSummary, export
+from pipelines.near_pairs import NearSummary, near
+from pipelines.progress import Progress
+from pipelines.recipe import Recipe
+from pipelines.scan import ScanSummary, scan
+from warehouse.lake import Lake
+from warehouse.sources import Source
+
+Bar = Callable[[str], AbstractContextManager[Progress]]
+
+
+@dataclass(frozen=True)
+class CurateSummary:
+    scanned: ScanSummary
+    near: NearSummary
+    decided: DecideSummary
+    exported: ExportSummary
+
+
+def curate(
+    root: Path,
+    source: Source,
+    recipe: Recipe,
+    *,
+    engine: Engine,
+    bar: Bar,
+    source_name: str | None = None,
+    batch: str = "default",
+    dataset: str = "main",
+) -> CurateSummary:
+    """Run the four passes on the lake at `root`, which is made if it is not there; each pass commits by itself.
+
+    What an interrupted run has committed or staged is not done again. Raises LakeBusy where another run holds the lake.
+    """
+    lake = Lake.open_or_create(root)
+    with lake.lock("curate"):
+        with bar("scan") as show:
+            scanned = scan(lake, source, batch=batch, source_name=source_name, engine=engine, progress=show)
+        with bar("near pairs") as show:
+            pairs = near(lake, engine=engine, progress=show)
+        with bar("decide") as show:
+            decided = decide(lake, recipe, progress=show)
+        with bar("export") as show:
+            exported = export(lake, recipe, engine=engine, dataset=dataset, progress=show)
+    return CurateSummary(scanned, pairs, decided, exported)
