@@ -7,9 +7,9 @@ import os
 import sys
 
 import typer
+from warehouse.cli import app as lake_commands
 
 from pipelines.cli import app as pipeline_commands
-from warehouse.cli import app as lake_commands
 from warehouse.errors import GlyphmillError
 
 app = typer.Typer(
@@ -34,7 +34,10 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in text or "disk is full" in text:
-        return f"disk full ({_first_line(text)}); free some space and run the same command again, the lake is unharmed", 3
+        return (
+            f"disk full ({_first_line(text)}); free some space and run the same command again, the lake is unharmed",
+            3,
+        )
     if number in (errno.EROFS, errno.EACCES, errno.EPERM) or "readonly database" in text:
         return f"cannot write ({_first_line(text)}); check the folder's permissions, the lake is unharmed", 3
     return None
