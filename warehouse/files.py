@@ -1,0 +1,59 @@
+"""Files that are whole or not there: temporary name, fsync, rename. And a full or read-only disk told in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from warehouse.errors import LakeError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`; what was written there is made durable and takes the name on leaving."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.rename(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """fsync a file or a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """A full or read-only disk while doing `what` becomes a LakeError of one line; other failures pass untouched."""
+    try:
+        yield
+    except (OSError, duckdb.Error) as error:
+        text = (str(error).strip().splitlines() or ["no detail given"])[0]
+        number = error.errno if isinstance(error, OSError) else None
+        if number in FULL or "No space left on device" in str(error) or "disk is full" in str(error):
+            raise LakeError(
+                f"disk full while {what} ({text}): free some space and run the same command again, the lake is unharmed"
+            ) from error
+        if number in DENIED or "readonly database" in str(error) or "Read-only file system" in str(error):
+            raise LakeError(
+                f"cannot write while {what} ({text}): check the permissions of the lake's folder, the lake is unharmed"
+            ) from error
+        raise

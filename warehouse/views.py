@@ -1,0 +1,78 @@
+"""The analyst's views: one SQL file each in `warehouse/views/`, created in the lake's catalog.
+
+A file holds one statement, `CREATE OR REPLACE VIEW name AS ...` or `CREATE OR REPLACE MACRO name(...) AS TABLE ...`, and
+is named after what it makes. Views may stand on one another: they are created in whatever order works. One whose tables
+are not there yet (an extractor makes its table at its first scan) waits until they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import duckdb
+
+FOLDER = Path(__file__).parent / "views"
+MARK = "images"  # the view whose comment says from which files and tables all of them were made
+
+
+def refresh(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Create or update every view that can be made now, in one transaction; returns the names that wait for tables.
+
+    Nothing is written where neither the files nor the lake's tables changed. `con` has the lake attached AS lake, in use
+    and not in a transaction.
+    """
+    statements = read()
+    state = _state(con, statements)
+    if _comment(con) == state:
+        return []
+    con.execute("BEGIN")
+    try:
+        waiting = apply(con, statements)
+        if MARK not in waiting and MARK in statements:
+            con.execute(f"COMMENT ON VIEW {MARK} IS '{state}'")
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    return waiting
+
+
+def read(folder: Path = FOLDER) -> dict[str, str]:
+    """The statements by name of what they make."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
+
+
+def apply(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> list[str]:
+    """Run the statements in an order that works; returns those that lack a table or view.
+
+    Raises duckdb.Error where one is wrong in itself.
+    """
+    waiting = dict(statements)
+    while True:
+        made = []
+        for name, sql in waiting.items():
+            try:
+                con.execute(sql)
+            except duckdb.CatalogException:
+                continue  # it stands on something that is not there, or not yet
+            made.append(name)
+        for name in made:
+            del waiting[name]
+        if not made or not waiting:
+            return sorted(waiting)
+
+
+def _state(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> str:
+    columns = con.execute(
+        "SELECT c.table_name, c.column_name, c.data_type FROM duckdb_columns() c JOIN duckdb_tables() t "
+        "USING (database_name, table_name) WHERE database_name = 'lake' ORDER BY ALL"
+    ).fetchall()
+    return hashlib.sha256(repr((sorted(statements.items()), columns)).encode()).hexdigest()[:32]
+
+
+def _comment(con: duckdb.DuckDBPyConnection) -> str | None:
+    row = con.execute(
+        "SELECT comment FROM duckdb_views() WHERE database_name = 'lake' AND view_name = ?", [MARK]
+    ).fetchone()
+    return None if row is None else row[0]
