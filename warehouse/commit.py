@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 
 from warehouse import views
 from warehouse.files import replacing, sync, told
-from warehouse.lake import Lake, quoted, snapshot
+from warehouse.lake import Lake, quoted
 from warehouse.pack import pack, pack_query, superseded
 from warehouse.parts import Part, key, part_path
 from warehouse.schema import PARTS, RUNS, Table
 
-__all__ = ["CommitResult", "RunInfo", "commit", "commit_parts", "pack", "pack_query", "uncommitted"]
+__all__ = ["CommitResult", "RunInfo", "commit", "commit_parts", "forget_staged", "pack", "pack_query", "uncommitted"]
 
 ASKED = pa.schema([("table_name", pa.string()), ("part", pa.string())])
 CATALOG = "__ducklake_metadata_lake"  # where DuckLake shows its own tables
@@ -75,9 +75,14 @@ def commit_parts(
             files[name] = pack(con, lake, tables[name], [p for p in new if p.table == name])
         replace = {t: superseded(tables[t], paths) for t, paths in files.items() if paths and tables[t].key}
         result = commit(con, lake, run, files, new, replace)
-        for part in parts:
-            part_path(lake, part.table, part.name).unlink(missing_ok=True)
+        forget_staged(lake, parts)
     return result
+
+
+def forget_staged(lake: Lake, parts: Iterable[Part]) -> None:
+    """Remove the staged files of committed parts."""
+    for part in parts:
+        part_path(lake, part.table, part.name).unlink(missing_ok=True)
 
 
 def uncommitted(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> list[Part]:
@@ -119,9 +124,9 @@ def commit(
             known = _is_run(con, run_id)
             if (known and live.issuperset(names)) or not (names or parts or _any_row(con, replace)):
                 con.execute("ROLLBACK")
-                return CommitResult(run_id, snapshot(con), False, dict.fromkeys(files, 0))
+                return CommitResult(run_id, lake.snapshot(con), False, dict.fromkeys(files, 0))
             if known:  # what it brought was replaced since, and now comes back: another run
-                run_id = key(run_id, snapshot(con))[:16]
+                run_id = key(run_id, lake.snapshot(con))[:16]
             for table, predicate in replace.items():
                 con.execute(f'DELETE FROM lake."{table}" WHERE {predicate}')
             for table, paths in files.items():
@@ -135,7 +140,7 @@ def commit(
             with suppress(duckdb.Error):  # the failure itself may have ended the transaction
                 con.execute("ROLLBACK")
             raise
-        return CommitResult(run_id, snapshot(con), True, rows)
+        return CommitResult(run_id, lake.snapshot(con), True, rows)
 
 
 def _registered(con: duckdb.DuckDBPyConnection) -> tuple[set[str], set[str]]:

@@ -158,6 +158,12 @@ class Lake:
             if column.name not in known:
                 con.execute(f'ALTER TABLE lake."{table.name}" ADD COLUMN "{column.name}" {sql_type(column.type)}')
 
+    def snapshot(self, con: duckdb.DuckDBPyConnection) -> int:
+        """The number of the lake's snapshot that the connection sees."""
+        row = con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchone()
+        assert row is not None
+        return int(row[0])
+
     @contextmanager
     def lock(self, purpose: str, wait_s: float = 0) -> Iterator[None]:
         """Hold the lake's writer lock; re-entrant within this object. Raises LakeBusy naming the run that holds it."""
@@ -250,13 +256,6 @@ class Lake:
             if part.exists():
                 shutil.copyfile(part, copy.with_name(CATALOG + suffix))
         return copy
-
-
-def snapshot(con: duckdb.DuckDBPyConnection) -> int:
-    """The number of the lake's snapshot that the connection sees."""
-    row = con.execute("SELECT id FROM ducklake_current_snapshot('lake')").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def quoted(text: object) -> str:

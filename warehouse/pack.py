@@ -37,9 +37,9 @@ def pack(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, parts: Sequen
     """Packed files of the staged `parts` of one table, in the table's folder but not in the catalog yet.
 
     Of rows with the same key one survives, the same whatever the order of the parts. Rows that the lake already has
-    under their key are left out, unless they were measured anew: another `version` or `file_stamp`; these are to replace
-    the old ones (`superseded` says which those are). `inputs` get the status `repeat` where the image was delivered
-    before.
+    under their key are left out, unless they were measured anew: another `version` or `file_stamp`; these are to
+    replace the old ones (`superseded` says which those are). `inputs` get the status `repeat` where the image was
+    delivered before.
     """
     paths = sorted(part_path(lake, table.name, p.name) for p in parts if p.rows)
     if not paths:
@@ -147,8 +147,8 @@ def _fresh(con: duckdb.DuckDBPyConnection, table: Table, source: str) -> str:
         [*(f'o."{k}" = n."{k}"' for k in table.key), *(f'o."{s}" IS NOT DISTINCT FROM n."{s}"' for s in state)]
     )
     keys = ", ".join(f'"{k}"' for k in table.key)
-    # The lake's keys stream past the new ones, and only those that meet are kept: the new rows' blobs never enter a join
-    # that spills, whichever side is larger.
+    # The lake's keys stream past the new ones, and only those that meet are kept: the new rows' blobs never enter a
+    # join that spills, whichever side is larger.
     wanted = ", ".join(f'"{c}"' for c in (*table.key, *state))
     con.execute(
         f'CREATE OR REPLACE TEMP TABLE pack_known AS SELECT {keys} FROM lake."{table.name}" o '
@@ -158,8 +158,8 @@ def _fresh(con: duckdb.DuckDBPyConnection, table: Table, source: str) -> str:
 
 
 def _unique(con: duckdb.DuckDBPyConnection, table: Table, source: str) -> str:
-    """Query: one row per key. The survivor is the same in whatever order and cut the rows come: a measured row before an
-    error, then the smallest origin, then the smallest of everything else."""
+    """Query: one row per key. The survivor is the same in whatever order and cut the rows come: a measured row before
+    an error, then the smallest origin, then the smallest of everything else."""
     if not table.key:
         return f"SELECT * FROM {source}"
     keys = ", ".join(f'"{k}"' for k in table.key)
@@ -182,8 +182,8 @@ def _unique(con: duckdb.DuckDBPyConnection, table: Table, source: str) -> str:
 def _inputs(con: duckdb.DuckDBPyConnection, table: Table, source: str) -> str:
     """Query: new deliveries with their status, and the lake's rows whose status they change.
 
-    The first delivery of an image is `ok`, every further one `repeat`. What the lake has comes before what is new. Where
-    a changed file took away the delivery that was `ok`, the next one takes its place.
+    The first delivery of an image is `ok`, every further one `repeat`. What the lake has comes before what is new.
+    Where a changed file took away the delivery that was `ok`, the next one takes its place.
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE pack_inputs AS {_fresh(con, table, source)}")
     keys = ", ".join(f'"{k}"' for k in table.key)

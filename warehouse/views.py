@@ -1,8 +1,8 @@
 """The analyst's views: one SQL file each in `warehouse/views/`, created in the lake's catalog.
 
-A file holds one statement, `CREATE OR REPLACE VIEW name AS ...` or `CREATE OR REPLACE MACRO name(...) AS TABLE ...`, and
-is named after what it makes. Views may stand on one another: they are created in whatever order works. One whose tables
-are not there yet (an extractor makes its table at its first scan) waits until they are.
+A file holds one statement, `CREATE OR REPLACE VIEW name AS ...` or `CREATE OR REPLACE MACRO name(...) AS TABLE ...`,
+and is named after what it makes. Views may stand on one another: they are created in whatever order works. One whose
+tables are not there yet (an extractor makes its table at its first scan) waits until they are.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ MARK = "images"  # the view whose comment says from which files and tables all o
 def refresh(con: duckdb.DuckDBPyConnection) -> list[str]:
     """Create or update every view that can be made now, in one transaction; returns the names that wait for tables.
 
-    Nothing is written where neither the files nor the lake's tables changed. `con` has the lake attached AS lake, in use
-    and not in a transaction.
+    Nothing is written where neither the files nor the lake's tables changed. `con` has the lake attached AS lake, in
+    use and not in a transaction.
     """
     statements = read()
     state = _state(con, statements)
