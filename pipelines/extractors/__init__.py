@@ -1,0 +1,79 @@
+"""Signals, one file each. A file in this folder, or in one named by GLYPHMILL_EXTRACTORS, is found by being there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+
+from pipelines.extractors.base import Extractor
+from warehouse.errors import UsageError
+
+ENVIRONMENT = "GLYPHMILL_EXTRACTORS"
+
+_HERE = Path(__file__).parent
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def folders(named: Sequence[str | Path] = ()) -> tuple[str, ...]:
+    """Absolute paths of the folders with further extractors: those `named`, then those of the environment."""
+    told = os.environ.get(ENVIRONMENT, "")
+    return tuple(str(Path(f).resolve()) for f in (*named, *(f for f in told.split(os.pathsep) if f)))
+
+
+def discover(more: tuple[str, ...] | None = None) -> tuple[Extractor, ...]:
+    """Every extractor: this folder's, then those of the `more` folders (of the environment's where None), by name.
+
+    Raises UsageError for a folder that is not there, a file without an `EXTRACTOR`, or a name that is taken.
+    """
+    return _discover(folders() if more is None else more)
+
+
+@cache
+def _discover(more: tuple[str, ...]) -> tuple[Extractor, ...]:
+    found: dict[str, tuple[Extractor, Path]] = {}
+    for folder in (_HERE, *map(Path, more)):
+        if not folder.is_dir():
+            raise UsageError(f"no folder of extractors at {folder}: check {ENVIRONMENT} or --extractors")
+        for path in sorted(folder.glob("*.py")):
+            if path.name.startswith("_") or path == _HERE / "base.py":
+                continue
+            extractor = _extractor(path)
+            if extractor.name in found:
+                raise UsageError(
+                    f"{path}: extractor {extractor.name} is already defined by {found[extractor.name][1]}: rename it"
+                )
+            found[extractor.name] = extractor, path
+    return tuple(found[name][0] for name in sorted(found))
+
+
+def _extractor(path: Path) -> Extractor:
+    extractor = getattr(_module(path), "EXTRACTOR", None)
+    if not isinstance(extractor, Extractor):
+        raise UsageError(f"{path} defines no extractor: it needs EXTRACTOR = Extractor(...), see docs/add-a-signal.md")
+    if not _NAME.fullmatch(extractor.name):
+        raise UsageError(f"{path}: {extractor.name!r} is no name for a table: use small letters, digits and _")
+    return extractor
+
+
+def _module(path: Path) -> ModuleType:
+    if path.parent == _HERE:
+        return importlib.import_module(f"{__name__}.{path.stem}")
+    name = f"glyphmill_extractor_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look a module up by its name
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        raise UsageError(f"{path} cannot be imported: {error}") from error
+    return module

@@ -1,0 +1,141 @@
+"""The local engine: every unit ends in exactly one result, whatever its worker does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import engine_work as work
+import psutil
+import pytest
+
+from pipelines.engines.local import LocalEngine
+from warehouse.errors import LakeError
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until(true: object, seconds: float = 10) -> bool:
+    assert callable(true)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.05)
+    return bool(true())
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+def test_every_unit_has_its_value(workers: int) -> None:
+    results = list(LocalEngine(workers=workers).map(work.double, range(20)))
+    assert sorted(r.unit for r in results) == list(range(20))
+    assert all(r.value == 2 * r.unit and r.error is None for r in results)
+
+
+def test_setup_runs_in_every_worker() -> None:
+    assert all(r.value for r in LocalEngine(workers=2).map(work.is_ready, range(6), setup=work.make_ready))
+
+
+def test_no_units_start_no_workers() -> None:
+    assert list(LocalEngine(workers=2).map(work.double, [])) == []
+
+
+def test_results_come_as_they_are_finished() -> None:
+    order = [r.unit for r in LocalEngine(workers=2).map(work.slow_first, range(6))]
+    assert order[-1] == 0
+
+
+def test_units_are_drawn_as_needed() -> None:
+    drawn: list[int] = []
+
+    def units() -> object:
+        for i in range(100):
+            drawn.append(i)
+            yield i
+
+    results = LocalEngine(workers=2).map(work.double, units())  # type: ignore[arg-type]
+    next(results)
+    assert len(drawn) < 10
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_a_worker_that_always_dies_costs_only_its_unit() -> None:
+    results = {r.unit: r for r in LocalEngine(workers=2).map(work.die_on_three, range(8))}
+    assert sorted(results) == list(range(8))
+    assert [u for u, r in results.items() if r.error] == [3]
+    assert "SIGSEGV" in (results[3].error or "")
+
+
+def test_a_worker_that_dies_once_is_replaced_and_its_unit_retried(tmp_path: Path) -> None:
+    results = list(LocalEngine(workers=2).map(work.die_once, [(str(tmp_path), i) for i in range(8)]))
+    assert sorted(r.value for r in results if r.value is not None) == list(range(8))
+    assert (tmp_path / "tried").exists()
+
+
+def test_a_hung_worker_is_ended_and_its_unit_reported() -> None:
+    results = {r.unit: r for r in LocalEngine(workers=2, stall_s=1, attempts=2).map(work.hang_on_one, range(4))}
+    assert [u for u, r in results.items() if r.error] == [1]
+    assert "no sign of life for 1 s" in (results[1].error or "")
+
+
+def test_long_work_that_beats_is_not_hung() -> None:
+    results = list(LocalEngine(workers=1, stall_s=1, attempts=1).map(work.long_but_alive, [7]))
+    assert [r.value for r in results] == [7]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_exception_is_reported_with_its_traceback(workers: int) -> None:
+    results = {r.unit: r for r in LocalEngine(workers=workers).map(work.fail_on_two, range(4))}
+    assert [u for u, r in results.items() if r.error] == [2]
+    assert "two is not welcome" in (results[2].error or "")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_the_user_must_mend_ends_the_map(workers: int) -> None:
+    with pytest.raises(LakeError, match="the disk is full"):
+        list(LocalEngine(workers=workers).map(work.disk_full, range(4)))
+
+
+def test_workers_are_told_to_use_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [r.value for r in LocalEngine(workers=1).map(work.threads, [0])] == ["1"]
+
+
+RUN = """
+import sys
+sys.path[:0] = {paths!r}
+import engine_work as work
+from pipelines.engines.local import LocalEngine
+list(LocalEngine(workers=2).map(work.pid_and_sleep, [{folder!r}] * 2))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_no_worker_outlives_the_engine(how: signal.Signals, tmp_path: Path) -> None:
+    code = RUN.format(paths=[str(REPO), str(Path(work.__file__).parent)], folder=str(tmp_path))
+    engine = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, start_new_session=True)
+    assert wait_until(lambda: len(list(tmp_path.glob("*.pid"))) == 2, 30)
+    pids = [int(p.stem) for p in tmp_path.glob("*.pid")]
+    if how is signal.SIGINT:
+        os.killpg(engine.pid, how)  # as a terminal does: the whole group gets it
+    else:
+        engine.send_signal(how)
+    assert engine.wait(20) != 0
+    assert wait_until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_group_reduces_every_key_over_its_rows_in_order() -> None:
+    rows = [("b", 1), ("a", 2), ("b", 3), ("a", 4)]
+    grouped = LocalEngine(workers=0).group(rows, lambda r: r[0], lambda key, members: (key, [m[1] for m in members]))
+    assert sorted(grouped) == [("a", [2, 4]), ("b", [1, 3])]
