@@ -1,0 +1,66 @@
+"""Content digests: one number per table that tells whether two lakes hold the same rows.
+
+A table's digest is the sum, modulo 2^128, of a 128-bit hash of each row's canonical text. A sum does not know the order
+of rows, files or units; the canonical text takes the columns in the order of their names and leaves out those that are
+NULL, so a column added later changes nothing until it has values. Transient columns (how work was cut, file times) and
+the ledgers are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from warehouse.schema import TABLES
+
+
+@dataclass(frozen=True)
+class TableDigest:
+    """Rows of a table and the digest of their content, 32 hex digits."""
+
+    table: str
+    rows: int
+    digest: str
+
+
+def digests(con: duckdb.DuckDBPyConnection) -> dict[str, TableDigest]:
+    """The digest of every table of the attached lake that holds content, by name."""
+    found = con.execute(
+        "SELECT c.table_name, list(c.column_name ORDER BY c.column_name) FROM duckdb_columns() c "
+        "JOIN duckdb_tables() t USING (database_name, table_name) WHERE database_name = 'lake' GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return {
+        name: digest(con, name, [c for c in columns if name not in TABLES or c not in TABLES[name].transient])
+        for name, columns in found
+        if name not in TABLES or not TABLES[name].ledger
+    }
+
+
+def digest(con: duckdb.DuckDBPyConnection, table: str, columns: list[str]) -> TableDigest:
+    """The digest of the named columns of one table."""
+    types = dict(con.execute(f'SELECT column_name, column_type FROM (DESCRIBE lake."{table}")').fetchall())
+    pieces = ", ".join(_canonical(c, types[c]) for c in sorted(columns))
+    row = con.execute(
+        f"SELECT count(*), coalesce(sum((h >> 64)::UBIGINT), 0), coalesce(sum((h & {2**64 - 1})::UBIGINT), 0) "
+        f'FROM (SELECT md5_number(concat_ws(chr(10), {pieces}))::UHUGEINT AS h FROM lake."{table}")'
+    ).fetchone()
+    assert row is not None
+    rows, high, low = row
+    return TableDigest(table, rows, f"{((high << 64) + low) % 2**128:032x}")
+
+
+def _canonical(column: str, kind: str) -> str:
+    """SQL text of one value, NULL where it is NULL; no two different rows give the same pieces."""
+    name = f'"{column}"'
+    if kind == "BLOB":
+        text = f"md5({name})"
+    elif kind in ("FLOAT", "DOUBLE"):
+        text = f"({name} + 0)::VARCHAR"  # -0.0 is 0.0
+    elif kind == "VARCHAR":
+        text = f"strlen({name}) || ':' || {name}"
+    elif kind.endswith(("]", ")")):
+        text = f"to_json({name})::VARCHAR"
+    else:
+        text = f"{name}::VARCHAR"
+    return f"'{column}=' || {text}"
