@@ -57,7 +57,7 @@ class StageEntry(_Strict):
 class Duplicates(_Strict):
     """Which measured pairs count as duplicates: both distances at most these, and no difference in known text."""
 
-    max_distance: int = Field(ge=0, le=64)
+    max_distance: int = Field(ge=0, le=256)
     max_tile_distance: float = Field(ge=0, le=255)
 
     @field_validator("max_tile_distance", mode="before")
