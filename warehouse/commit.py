@@ -16,16 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse import views
-from warehouse.files import replacing, sync, told
+from warehouse.catalog import METADATA
+from warehouse.files import sync, told
 from warehouse.lake import Lake, quoted
-from warehouse.pack import pack, pack_query, superseded
+from warehouse.pack import pack, pack_query, store, superseded
 from warehouse.parts import Part, key, part_path
 from warehouse.schema import PARTS, RUNS, Table
 
 __all__ = ["CommitResult", "RunInfo", "commit", "commit_parts", "forget_staged", "pack", "pack_query", "uncommitted"]
 
 ASKED = pa.schema([("table_name", pa.string()), ("part", pa.string())])
-CATALOG = "__ducklake_metadata_lake"  # where DuckLake shows its own tables
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _registered(con: duckdb.DuckDBPyConnection) -> tuple[set[str], set[str]]:
     """`table/file` of every data file in the catalog: those that count now, and those of older snapshots only."""
     found = con.execute(
         f"SELECT t.table_name || '/' || parse_filename(f.path), bool_or(f.end_snapshot IS NULL) "
-        f"FROM {CATALOG}.ducklake_data_file f JOIN {CATALOG}.ducklake_table t USING (table_id) GROUP BY ALL"
+        f"FROM {METADATA}.ducklake_data_file f JOIN {METADATA}.ducklake_table t USING (table_id) GROUP BY ALL"
     ).fetchall()
     return {name for name, is_live in found if is_live}, {name for name, is_live in found if not is_live}
 
@@ -182,12 +182,8 @@ def _register(con: duckdb.DuckDBPyConnection, table: str, paths: Sequence[Path])
 
 def _register_rows(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, rows: list[dict[str, object]]) -> None:
     """A ledger's rows as a file of our own, so that it is on disk before the commit says that it counts."""
-    if not rows:
-        return
-    path = lake.files(table.name) / f"{rows[0]['run_id']}.parquet"
-    with replacing(path) as temporary:
-        pq.write_table(table.from_rows(rows), temporary, compression="zstd")
-    _register(con, table.name, [path])
+    if rows:
+        _register(con, table.name, store(lake, table, iter([table.from_rows(rows)])))
 
 
 def _run_row(run_id: str, run: RunInfo) -> dict[str, object]:

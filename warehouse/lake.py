@@ -98,7 +98,7 @@ class Lake:
         if not _is_catalog(lake.catalog):
             raise LakeError(f"{root} is not a lake (no {CATALOG} of a lake in it): check --lake")
         if not read_only:
-            if not lake._writable():
+            if not lake.writable():
                 raise LakeError(
                     f"the lake {root} cannot be written: check its permissions and whether it is mounted read-only"
                 )
@@ -126,7 +126,7 @@ class Lake:
         con = duckdb.connect()
         try:
             extensions.load(con, "ducklake", "sqlite_scanner")
-            spill = self.tmp if self._writable() else Path(tempfile.gettempdir())
+            spill = self.tmp if self.writable() else Path(tempfile.gettempdir())
             con.execute(f"SET temp_directory = {quoted(spill / f'duckdb-{os.getpid()}-{secrets.token_hex(4)}')}")
             con.execute(f"SET memory_limit = {quoted(memory_limit or _half_of_memory())}")
             con.execute("SET TimeZone = 'UTC'")
@@ -134,7 +134,7 @@ class Lake:
             if threads is not None:
                 con.execute(f"SET threads = {threads}")
             catalog = self.catalog
-            if reading and not self._writable():
+            if reading and not self.writable():
                 catalog = self._copied_catalog(con)
             self._attach(con, catalog, read_only=reading)
         except duckdb.Error as error:
@@ -238,7 +238,8 @@ class Lake:
                 db.execute("UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path' AND scope IS NULL", [place])
                 db.commit()
 
-    def _writable(self) -> bool:
+    def writable(self) -> bool:
+        """Whether this process may write the lake's folder and catalog."""
         return os.access(self.root, os.W_OK) and os.access(self.catalog, os.W_OK)
 
     def _copied_catalog(self, con: duckdb.DuckDBPyConnection) -> Path:

@@ -83,10 +83,15 @@ def gather(paths: Sequence[Path], table: Table, target: Path) -> None:
 
 
 def write(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, query: str) -> list[Path]:
-    """Stream the rows of `query`, sorted by key, into files of the table's folder, each named by its content."""
+    """The rows of `query`, sorted by key, as files of the table's folder."""
     columns = ", ".join(f'"{c}"' for c in table.names)
     order = ", ".join(f'"{k}"' for k in table.key) or "ALL"
-    batches = _conformed(con.execute(f"SELECT {columns} FROM ({query}) ORDER BY {order}").to_arrow_reader(ROWS), table)
+    reader = con.execute(f"SELECT {columns} FROM ({query}) ORDER BY {order}").to_arrow_reader(ROWS)
+    return store(lake, table, (_conform(pa.Table.from_batches([b]), table.arrow) for b in reader if b.num_rows))
+
+
+def store(lake: Lake, table: Table, batches: Iterator[pa.Table]) -> list[Path]:
+    """Stream batches into files of the table's folder, each closed when large enough and named by its content."""
     folder = lake.files(table.name)
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
@@ -96,7 +101,7 @@ def write(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, query: str) 
         try:
             batch = _write_file(temporary, table, batch, batches)
             sync(temporary)
-            files.append(temporary.rename(folder / f"{_content_hash(temporary)}.parquet"))
+            files.append(temporary.rename(folder / f"{content_hash(temporary)}.parquet"))
         finally:
             temporary.unlink(missing_ok=True)
     if files:
@@ -122,12 +127,6 @@ def _write_file(path: Path, table: Table, first: pa.Table, more: Iterator[pa.Tab
                 batch = next(more, None)
             out.write_table(pa.concat_tables(waiting), row_group_size=len(waiting) * ROWS)
     return batch
-
-
-def _conformed(reader: pa.RecordBatchReader, table: Table) -> Iterator[pa.Table]:
-    for batch in reader:
-        if batch.num_rows:
-            yield _conform(pa.Table.from_batches([batch]), table.arrow)
 
 
 def _conform(data: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -230,6 +229,7 @@ def _parquet(files: Sequence[Path]) -> str:
     return f"read_parquet([{', '.join(quoted(f) for f in files)}])"
 
 
-def _content_hash(path: Path) -> str:
+def content_hash(path: Path) -> str:
+    """The name of a packed file: first 128 bits of the SHA-256 of its bytes, 32 hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
