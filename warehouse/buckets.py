@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 ASPECT_BUCKETS: tuple[str, ...] = ("1:1", "2:3", "3:2", "3:4", "4:3", "9:16", "16:9", "1:3", "3:1")
 """The default buckets, width:height (Qwen-Image technical report); a recipe may name others."""
@@ -43,7 +44,7 @@ def nearest_sql(width: str, height: str, buckets: Sequence[str] = ASPECT_BUCKETS
     logs = sorted(unique)
     at = f"ln(CAST({width} AS DOUBLE) / {height})"
     steps = []
-    for low, high in zip(logs, logs[1:], strict=False):
+    for low, high in pairwise(logs):
         # on a tie the bucket that comes first in the list wins, as in `nearest`
         sign = "<=" if list(buckets).index(unique[low]) < list(buckets).index(unique[high]) else "<"
         steps.append(f"WHEN round({at}, 9) {sign} {(low + high) / 2!r} THEN '{unique[low]}'")
