@@ -44,7 +44,7 @@ def read(folder: Path = FOLDER) -> dict[str, str]:
 
 
 def apply(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> list[str]:
-    """Run the statements in an order that works; returns those that lack a table or view.
+    """Run the statements in an order that works; returns those that lack a table, view or column.
 
     Raises duckdb.Error where one is wrong in itself.
     """
@@ -54,8 +54,8 @@ def apply(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> list[st
         for name, sql in waiting.items():
             try:
                 con.execute(sql)
-            except duckdb.CatalogException:
-                continue  # it stands on something that is not there, or not yet
+            except (duckdb.CatalogException, duckdb.BinderException):
+                continue  # it stands on a table, view or column that is not there, or not yet
             made.append(name)
         for name in made:
             del waiting[name]

@@ -1,0 +1,112 @@
+"""Clean: sweeps what stopped runs left behind, and the files of snapshots that nobody pinned.
+
+Only what is older than a given age goes, so that a run that is still writing keeps its files; what any snapshot in the
+catalog refers to stays, and so does every shard that the index names.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+
+from warehouse.catalog import known_files
+from warehouse.errors import LakeError, UsageError
+from warehouse.files import replacing, told
+from warehouse.lake import CATALOG, Lake
+
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Swept:
+    """What went, or would go: paths below the lake with their bytes, and expired snapshots."""
+
+    files: dict[Path, int] = field(default_factory=dict)
+    snapshots: list[int] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.files.values())
+
+
+def clean(lake: Lake, *, older_than: timedelta = DAY, expire: timedelta | None = None, dry_run: bool = False) -> Swept:
+    """Sweep leftovers older than `older_than`; with `expire`, also snapshots older than that, their own files included.
+
+    The present snapshot and pinned ones are never expired. Raises LakeBusy while another run writes the lake.
+    """
+    swept = Swept()
+    with lake.lock("clean"), told("cleaning"), lake.connect() as con:
+        if expire is not None:
+            swept.snapshots = _expire(lake, con, expire, dry_run=dry_run)
+        before = time.time() - older_than.total_seconds()
+        for path in leftovers(lake, con):
+            try:
+                modified, size = _newest(path)
+            except FileNotFoundError:
+                continue  # its owner finished just now
+            if modified > before:
+                continue
+            swept.files[path.relative_to(lake.root)] = size
+            if not dry_run:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return swept
+
+
+def leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Path]:
+    """Files, and folders under tmp, that count for nothing: of any age."""
+    known = known_files(con, lake)
+    yield from sorted(p for p in lake.tables.rglob("*") if p.is_file() and p not in known)
+    yield from sorted(p for p in lake.staging.rglob("*") if p.is_file())
+    shards = {row[0] for row in con.execute("SELECT DISTINCT shard FROM shard_index").fetchall()}
+    yield from sorted(p for p in lake.pool.glob("*") if p.is_file() and p.name not in shards)
+    yield from sorted(lake.tmp.glob("*"))
+    yield from sorted(lake.root.glob(f"{CATALOG}.new*"))
+
+
+def pin(lake: Lake, name: str, snapshot: int) -> None:
+    """Keep a snapshot for as long as the pin is there: what a training run reads from. One snapshot a name."""
+    if not name or "/" in name or name.startswith("."):
+        raise UsageError(f"'{name}' cannot name a pin: use letters, digits, - and _")
+    with told(f"pinning snapshot {snapshot}"), replacing(lake.root / "pins" / name) as temporary:
+        temporary.write_text(f"{snapshot}\n")
+
+
+def unpin(lake: Lake, name: str) -> None:
+    """Let the next expiry take the snapshot."""
+    (lake.root / "pins" / name).unlink(missing_ok=True)
+
+
+def pins(lake: Lake) -> dict[str, int]:
+    """Pinned snapshots by name. Raises LakeError where a pin cannot be read: nothing is expired on a guess."""
+    found = {}
+    for path in sorted((lake.root / "pins").glob("[!.]*")):
+        try:
+            found[path.name] = int(path.read_text())
+        except ValueError as error:
+            raise LakeError(f"the pin {path} holds no snapshot number: write one into it or remove it") from error
+    return found
+
+
+def _expire(lake: Lake, con: duckdb.DuckDBPyConnection, age: timedelta, *, dry_run: bool) -> list[int]:
+    kept = {*pins(lake).values(), lake.snapshot(con)}
+    old = con.execute(
+        "SELECT snapshot_id FROM ducklake_snapshots('lake') WHERE snapshot_time < now() - to_seconds(?) ORDER BY 1",
+        [age.total_seconds()],
+    ).fetchall()
+    going = [row[0] for row in old if row[0] not in kept]
+    if going and not dry_run:
+        con.execute(f"CALL ducklake_expire_snapshots('lake', versions => {going})")
+        con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
+    return going
+
+
+def _newest(path: Path) -> tuple[float, int]:
+    """When a file, or the newest within a folder, was written, and the bytes of all of it."""
+    stats = [p.stat() for p in (path, *path.rglob("*"))] if path.is_dir() else [path.stat()]
+    return max(s.st_mtime for s in stats), sum(s.st_size for s in stats)

@@ -1,0 +1,151 @@
+"""Commands of the lake. Each imports what it needs when it runs, so that `--help` stays instant."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from warehouse.errors import LakeError, UsageError
+
+app = typer.Typer(no_args_is_help=True)
+
+PANEL = "The lake"
+LakeOption = Annotated[
+    Path, typer.Option("--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@app.command(rich_help_panel=PANEL)
+def query(
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL over the lake's tables and views; - reads it from stdin.")],
+    lake: LakeOption,
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")] = Format.table,
+) -> None:
+    """Ask the lake in SQL; nothing can be written. See also the views: samples, funnel, drop_reasons, lineage ...
+
+    Example: [bold]glyphmill query "SELECT * FROM funnel" --lake lake[/bold]
+    """
+    from warehouse import query as job
+    from warehouse.lake import Lake
+
+    text = sys.stdin.read() if sql == "-" else sql
+    job.run(Lake.open(lake, read_only=True), text, form.value, sys.stdout)
+
+
+@app.command(rich_help_panel=PANEL)
+def digest(lake: LakeOption, as_json: JsonOption = False) -> None:
+    """One content digest per table: equal wherever the rows are, whatever the files, their order and the units.
+
+    Example: [bold]glyphmill digest --lake lake[/bold]
+    """
+    import json
+
+    from warehouse.digest import digests
+    from warehouse.lake import Lake
+
+    with Lake.open(lake, read_only=True).connect(read_only=True) as con:
+        found = digests(con)
+    if as_json:
+        typer.echo(json.dumps({d.table: {"rows": d.rows, "digest": d.digest} for d in found.values()}))
+        return
+    for d in found.values():
+        typer.echo(f"{d.table:<24}{d.rows:>14,}  {d.digest}")
+
+
+@app.command(rich_help_panel=PANEL)
+def verify(lake: LakeOption, as_json: JsonOption = False) -> None:
+    """Check that every committed byte is accounted for: checksums, offsets, counts. Reads the whole lake.
+
+    Example: [bold]glyphmill verify --lake lake[/bold]
+    """
+    import json
+    from dataclasses import asdict
+
+    from warehouse.lake import Lake
+    from warehouse.verify import SHOWN
+    from warehouse.verify import verify as job
+
+    checks = job(Lake.open(lake, read_only=True))
+    wrong = sum(len(check.problems) for check in checks)
+    if as_json:
+        typer.echo(json.dumps({"ok": not wrong, "checks": [asdict(check) for check in checks]}, ensure_ascii=False))
+    else:
+        for check in checks:
+            told = f"{len(check.problems)} problems" if check.problems else "ok"
+            typer.echo(f"{check.name:<16}{check.counted:>14,} {check.unit:<8}{told}")
+            for line in check.problems[:SHOWN]:
+                typer.echo(f"  ! {line}")
+            if len(check.problems) > SHOWN:
+                typer.echo(f"  ! and {len(check.problems) - SHOWN} more; --json lists them all")
+            for line in check.notes:
+                typer.echo(f"  - {line}")
+    if wrong:
+        raise LakeError(f"the lake {lake} does not verify: {wrong} problems, listed above")
+
+
+@app.command(rich_help_panel=PANEL)
+def clean(
+    lake: LakeOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go and stop.")] = False,
+    older_than: Annotated[str, typer.Option("--older-than", help="Spare what is newer: 30m, 12h, 7d.")] = "1d",
+    expire: Annotated[
+        str | None,
+        typer.Option("--expire", help="Also drop unpinned snapshots older than this: 30d.", show_default=False),
+    ] = None,
+) -> None:
+    """Sweep what stopped runs left behind, and with --expire the files of old snapshots that nobody pinned.
+
+    Example: [bold]glyphmill clean --lake lake --dry-run[/bold]
+    """
+    from warehouse.clean import clean as job
+    from warehouse.lake import Lake
+
+    ages = duration(older_than), None if expire is None else duration(expire)
+    swept = job(Lake.open(lake), older_than=ages[0], expire=ages[1], dry_run=dry_run)
+    for path, size in swept.files.items():
+        typer.echo(f"{size:>14,}  {path}")
+    verb = "would go" if dry_run else "gone"
+    typer.echo(f"{len(swept.files)} leftovers, {swept.bytes:,} bytes, {len(swept.snapshots)} snapshots {verb}")
+
+
+@app.command(rich_help_panel=PANEL)
+def snapshot(
+    lake: LakeOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help="DuckDB file to write.")] = Path("warehouse.duckdb"),
+    copy_mb: Annotated[int, typer.Option("--copy-mb", min=0, help="Copy tables smaller than this, MB.")] = 64,
+) -> None:
+    """The lake as one plain DuckDB file that needs no extension: small tables copied, views over the large ones' files.
+
+    Example: [bold]glyphmill snapshot --lake lake --out warehouse.duckdb[/bold]
+    """
+    from warehouse.lake import Lake
+    from warehouse.snapshot import snapshot as job
+
+    how = job(Lake.open(lake, read_only=True), out, copy_below=copy_mb << 20)
+    viewed = sorted(table for table, kind in how.items() if kind == "view")
+    told = f"; views over the lake's files: {', '.join(viewed)}" if viewed else ""
+    typer.echo(f"{out}: {len(how) - len(viewed)} tables copied{told}")
+
+
+def duration(text: str) -> timedelta:
+    """`30m`, `12h` or `7d` as a timedelta; raises UsageError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if found is None:
+        raise UsageError(f"'{text}' is no length of time: write a number and s, m, h or d, such as 12h")
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: float(found[1])})
