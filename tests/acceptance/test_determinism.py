@@ -16,7 +16,7 @@ from pipelines.engines.local import LocalEngine
 from pipelines.export import export
 from pipelines.recipe import load
 from pipelines.scan import scan
-from warehouse.digest import digest
+from warehouse.digest import digests
 from warehouse.lake import Lake
 from warehouse.sources import Source, Unit, open_source
 
@@ -77,10 +77,10 @@ def test_running_again_changes_nothing(corpus: Path, tmp_path: Path, glyphmill: 
     glyphmill("curate", corpus, "--lake", lake)
     with Lake.open(lake, read_only=True).connect(read_only=True) as con:
         before = con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()
-        tables = digest(con)
+        tables = digests(con)
     files = sorted(p for p in lake.rglob("*.parquet"))
     glyphmill("curate", corpus, "--lake", lake)
     with Lake.open(lake, read_only=True).connect(read_only=True) as con:
         assert con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone() == before
-        assert digest(con) == tables
+        assert digests(con) == tables
     assert sorted(p for p in lake.rglob("*.parquet")) == files
