@@ -44,7 +44,9 @@ def parse(con: duckdb.DuckDBPyConnection, text: str) -> Predicate:
             case "STAR" | "PARAMETER":
                 raise PredicateError(f"{text!r} must name its columns: no *, COLUMNS or parameters")
             case "WINDOW":
-                raise PredicateError(f"{text!r} looks at other images (a window); a rule may only ask about the image itself")
+                raise PredicateError(
+                    f"{text!r} looks at other images (a window); a rule may only ask about the image itself"
+                )
             case "FUNCTION":
                 functions.add(node["function_name"])
             case "COLUMN_REF":
@@ -65,7 +67,9 @@ def refuse_fickle(con: duckdb.DuckDBPyConnection, predicate: Predicate) -> None:
         if kind == "aggregate":
             raise PredicateError(f"{name}() is over many images; a rule may only ask about the image itself")
         if stability in ("VOLATILE", "CONSISTENT_WITHIN_QUERY") or name in FICKLE:
-            raise PredicateError(f"{name}() answers differently from run to run; a rule may only ask about stored signals")
+            raise PredicateError(
+                f"{name}() answers differently from run to run; a rule may only ask about stored signals"
+            )
 
 
 def _only_expression(tree: dict[str, object], text: str) -> dict[str, object]:

@@ -86,7 +86,9 @@ class RecipeEntry(_Strict):
         for stage in self.stage:
             for rule in stage.rules:
                 if rule.name in seen:
-                    raise ValueError(f"rule name {rule.name!r} is used twice (stages {seen[rule.name]} and {stage.number})")
+                    raise ValueError(
+                        f"rule name {rule.name!r} is used twice (stages {seen[rule.name]} and {stage.number})"
+                    )
                 seen[rule.name] = stage.number
         numbers = [s.number for s in self.stage]
         if numbers != sorted(set(numbers)):
@@ -206,7 +208,9 @@ def find(path_or_name: str | Path) -> Path:
     path = Path(path_or_name)
     if path.is_file():
         return path
-    shipped = {Path(str(f)).stem: Path(str(f)) for f in resources.files("recipes").iterdir() if f.name.endswith(".toml")}
+    shipped = {
+        Path(str(f)).stem: Path(str(f)) for f in resources.files("recipes").iterdir() if f.name.endswith(".toml")
+    }
     if str(path_or_name) in shipped:
         return shipped[str(path_or_name)]
     raise UsageError(f"no recipe {path_or_name}: give the path of a TOML file or one of {', '.join(sorted(shipped))}")
@@ -255,7 +259,9 @@ class Checker:
             described = self.con.execute(f"DESCRIBE SELECT ({predicate.sql}) FROM ({rows})").fetchall()
             columns = self.con.execute(f"DESCRIBE {rows}").fetchall()
             if described[0][1] != "BOOLEAN":
-                raise PredicateError(f"{predicate.sql} is a {described[0][1]}, not a yes/no question; compare it with something")
+                raise PredicateError(
+                    f"{predicate.sql} is a {described[0][1]}, not a yes/no question; compare it with something"
+                )
             unmeasured = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind, *_ in columns)
             verdict = self.con.execute(f"SELECT ({predicate.sql}) FROM (SELECT {unmeasured})").fetchall()
         except duckdb.Error as error:
