@@ -1,7 +1,7 @@
-"""Decide: a recipe's rules over the stored signals. Every image ends kept, dropped, pending or duplicate; no byte is read.
+"""Decide: a recipe's rules over stored signals. Every image ends kept, dropped, pending or duplicate; no byte is read.
 
 One SQL join asks every rule of every image and keeps the answers as bits. The few distinct answers are made into
-verdicts in Python, near duplicates among the passing images are resolved, and the rows replace those that the recipe had.
+verdicts in Python, near duplicates among the passing images are resolved, and the rows replace those the recipe had.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ class DecideSummary:
         return f"{self.inputs} inputs by recipe {self.name}: {told}" + ("" if self.committed else "; nothing new")
 
 
-def decide(
-    lake: Lake, recipe: Recipe, *, progress: Progress = silent, memory_limit: str | None = None
-) -> DecideSummary:
+def decide(lake: Lake, recipe: Recipe, *, progress: Progress = silent) -> DecideSummary:
     """Decide every image of the lake and commit the decisions in place of those the recipe had before.
 
     The recipe becomes the one that the views speak of. Deciding again with nothing changed commits nothing.
@@ -67,7 +65,7 @@ def decide(
     """
     started = time.monotonic()
     with lake.lock("decide"):
-        con = lake.connect(memory_limit=memory_limit)
+        con = lake.connect()
         try:
             ensure_tables(lake, con, recipe)
             seen = lake.snapshot(con)
@@ -126,7 +124,8 @@ def resolve(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     """Make the temporary table `repeats` (image_id, duplicate_of) of the passing images that repeat a kept one."""
     limits = recipe.duplicates
     counted = (
-        f"distance <= {limits.max_distance} AND tile_distance <= {limits.max_tile_distance}::FLOAT AND text_differs IS NOT TRUE"
+        f"distance <= {limits.max_distance} AND tile_distance <= {limits.max_tile_distance}::FLOAT "
+        "AND text_differs IS NOT TRUE"
         if limits
         else "false"
     )
@@ -213,7 +212,7 @@ def _is_decided(con: duckdb.DuckDBPyConnection, recipe: Recipe, state: str) -> b
 
 
 def _turn(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> str | None:
-    """A label that tells this run from an earlier one with the same rows, so that going back to a recipe is a run too."""
+    """A label that tells this run from an earlier one of the same rows: going back to a recipe is a run too."""
     last = con.execute(f"SELECT run_id, recipe FROM ({_LAST_DECIDE})").fetchone()
     return None if last is None or last[1] == recipe.hash else f"after {last[0]}"
 

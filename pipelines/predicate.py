@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -44,9 +45,7 @@ def parse(con: duckdb.DuckDBPyConnection, text: str) -> Predicate:
             case "STAR" | "PARAMETER":
                 raise PredicateError(f"{text!r} must name its columns: no *, COLUMNS or parameters")
             case "WINDOW":
-                raise PredicateError(
-                    f"{text!r} looks at other images (a window); a rule may only ask about the image itself"
-                )
+                raise PredicateError(f"{text!r} is a window over other images; a rule may only ask about the image")
             case "FUNCTION":
                 functions.add(node["function_name"])
             case "COLUMN_REF":
@@ -67,14 +66,11 @@ def refuse_fickle(con: duckdb.DuckDBPyConnection, predicate: Predicate) -> None:
         if kind == "aggregate":
             raise PredicateError(f"{name}() is over many images; a rule may only ask about the image itself")
         if stability in ("VOLATILE", "CONSISTENT_WITHIN_QUERY") or name in FICKLE:
-            raise PredicateError(
-                f"{name}() answers differently from run to run; a rule may only ask about stored signals"
-            )
+            raise PredicateError(f"{name}() answers differently from run to run; ask about stored signals only")
 
 
-def _only_expression(tree: dict[str, object], text: str) -> dict[str, object]:
+def _only_expression(tree: dict[str, Any], text: str) -> dict[str, Any]:
     statements = tree["statements"]
-    assert isinstance(statements, list)
     node = statements[0]["node"] if len(statements) == 1 else {}
     plain = (
         node.get("type") == "SELECT_NODE"
@@ -88,11 +84,11 @@ def _only_expression(tree: dict[str, object], text: str) -> dict[str, object]:
     )
     if not plain:
         raise PredicateError(f"{text!r} is not a predicate; write one expression that is TRUE for what to keep")
-    expression: dict[str, object] = node["select_list"][0]
+    expression: dict[str, Any] = node["select_list"][0]
     return expression
 
 
-def _walk(node: object, bound: frozenset[str]) -> Iterator[tuple[dict[str, object], frozenset[str]]]:
+def _walk(node: Any, bound: frozenset[str]) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
     """Every node below with the lambda parameters in force there."""
     if isinstance(node, list):
         for child in node:

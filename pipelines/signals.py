@@ -19,7 +19,7 @@ SIGNAL_PREFIX = "signals_"
 
 @dataclass(frozen=True)
 class Signal:
-    """One thing known about an image. `sql` is an expression over the columns of `table`; `of` names an alias' target."""
+    """One thing known about an image: `sql` over the columns of `table`; `of` names what it is an alias of."""
 
     name: str
     table: str

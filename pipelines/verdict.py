@@ -23,11 +23,11 @@ class Verdict:
 
 
 def verdict(recipe: Recipe, fails: int, waits: int, missing: int) -> Verdict:
-    """The verdict for bit sets: rules that are FALSE, rules that are NULL (both by place in `recipe.rules`), and signals
+    """The verdict for bit sets: rules that are FALSE and rules that are NULL (by place in `recipe.rules`), and signals
     that are NULL (by place in `recipe.signals`).
 
-    A rule that is FALSE drops the image whatever else is unknown. A signal counts as missing where a rule that cannot be
-    judged reads it; where such a rule has all its signals, they are all named.
+    A rule that is FALSE drops the image whatever else is unknown. A signal counts as missing where a rule that cannot
+    be judged reads it; where such a rule has all its signals, they are all named.
     """
     failed = _chosen(recipe.rules, fails)
     pending = _chosen(recipe.rules, waits)
