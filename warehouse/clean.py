@@ -41,7 +41,7 @@ def clean(lake: Lake, *, older_than: timedelta = DAY, expire: timedelta | None =
     The present snapshot and pinned ones are never expired. Raises LakeBusy while another run writes the lake.
     """
     swept = Swept()
-    with lake.lock("clean"), told("cleaning"), lake.connect() as con:
+    with lake.lock("clean"), told("cleaning", lake.root), lake.connect() as con:
         if expire is not None:
             swept.snapshots = _expire(lake, con, expire, dry_run=dry_run)
         before = time.time() - older_than.total_seconds()
@@ -73,7 +73,7 @@ def pin(lake: Lake, name: str, snapshot: int) -> None:
     """Keep a snapshot for as long as the pin is there: what a training run reads from. One snapshot a name."""
     if not name or "/" in name or name.startswith("."):
         raise UsageError(f"'{name}' cannot name a pin: use letters, digits, - and _")
-    with told(f"pinning snapshot {snapshot}"), replacing(lake.root / "pins" / name) as temporary:
+    with told(f"pinning snapshot {snapshot}", lake.root), replacing(lake.root / "pins" / name) as temporary:
         temporary.write_text(f"{snapshot}\n")
 
 

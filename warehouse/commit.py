@@ -65,7 +65,7 @@ def commit_parts(
     already are passed over, so the same parts again change nothing. Raises LakeBusy, LakeError (disk full).
     """
     parts = sorted(set(parts), key=lambda p: (p.table, p.name, p.unit))
-    with lake.lock(run.command), told(f"committing the {run.command}"):
+    with lake.lock(run.command), told(f"committing the {run.command}", lake.root):
         for table in tables.values():
             lake.ensure_table(con, table)
         views.refresh(con)
@@ -114,7 +114,7 @@ def commit(
     """
     replace = replace or {}
     rows = {table: sum(pq.read_metadata(p).num_rows for p in paths) for table, paths in files.items()}
-    with lake.lock(f"commit of the {run.command}"), told(f"committing the {run.command}"):
+    with lake.lock(f"commit of the {run.command}"), told(f"committing the {run.command}", lake.root):
         started = time.time() - 1
         con.execute("BEGIN")
         try:

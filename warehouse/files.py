@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import duckdb
 
 from warehouse.errors import LakeError
 
+SCARCE = 1 << 20  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -41,14 +43,21 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """A full or read-only disk while doing `what` becomes a LakeError of one line; other failures pass untouched."""
+def told(what: str, where: Path | None = None) -> Iterator[None]:
+    """A full or read-only disk, that of `where`, while doing `what` becomes a LakeError of one line.
+
+    Other failures pass untouched.
+    """
     try:
         yield
     except (OSError, duckdb.Error) as error:
         text = (str(error).strip().splitlines() or ["no detail given"])[0]
         number = error.errno if isinstance(error, OSError) else None
-        if number in FULL or "No space left on device" in str(error) or "disk is full" in str(error):
+        full = number in FULL or "No space left on device" in str(error) or "disk is full" in str(error)
+        # SQLite tells a full disk as an I/O error where the file it could not grow is the index of its WAL
+        if where is not None and "disk I/O error" in str(error):
+            full = full or shutil.disk_usage(where).free < SCARCE
+        if full:
             raise LakeError(
                 f"disk full while {what} ({text}): free some space and run the same command again, the lake is unharmed"
             ) from error

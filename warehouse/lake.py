@@ -31,6 +31,7 @@ from warehouse.schema import TABLES, Table
 
 CATALOG = "catalog.sqlite"
 OURS = {"staging", "tables", "shards", "tmp", "lock"}
+WHERE_PLACE = "WHERE key = 'data_path' AND scope IS NULL"
 BUSY_MS = 30_000  # how long a reader or writer of the catalog waits for the other's few milliseconds
 
 _SQL_TYPES: dict[pa.DataType, str] = {
@@ -75,7 +76,7 @@ class Lake:
         lake = cls(Path(root))
         if lake.root.is_file():
             raise LakeError(f"{root} is a file: name a folder for the lake")
-        with told(f"creating the lake {root}"):
+        with told(f"creating the lake {root}", lake.root.parent):
             lake.root.mkdir(parents=True, exist_ok=True)
             foreign = sorted(
                 p.name for p in lake.root.iterdir() if p.name not in OURS and not p.name.startswith(CATALOG)
@@ -95,14 +96,14 @@ class Lake:
         lake = cls(Path(root), read_only=read_only)
         if not lake.root.is_dir():
             raise LakeError(f"no lake at {root}: check the path, or make one with `glyphmill scan SRC --lake {root}`")
-        if not _is_catalog(lake.catalog):
+        place = lake._recorded_place()
+        if place is None:
             raise LakeError(f"{root} is not a lake (no {CATALOG} of a lake in it): check --lake")
         if not read_only:
             if not lake.writable():
-                raise LakeError(
-                    f"the lake {root} cannot be written: check its permissions and whether it is mounted read-only"
-                )
-            lake._settle()
+                raise LakeError(f"the lake {root} cannot be written: check its permissions and how it is mounted")
+            if place != f"{lake.tables}/":
+                lake._record_place()
         return lake
 
     @classmethod
@@ -167,7 +168,7 @@ class Lake:
     @contextmanager
     def lock(self, purpose: str, wait_s: float = 0) -> Iterator[None]:
         """Hold the lake's writer lock; re-entrant within this object. Raises LakeBusy naming the run that holds it."""
-        with told(f"locking the lake {self.root}"):
+        with told(f"locking the lake {self.root}", self.root):
             self._lock.acquire(purpose, wait_s)
         try:
             yield
@@ -222,21 +223,27 @@ class Lake:
         new.rename(self.catalog)
         sync(self.root)
 
-    def _settle(self) -> None:
-        """A lake that was moved tells its new place to those who attach it without us; an old catalog gets its WAL."""
-        place = f"{self.tables}/"
+    def readable_uri(self) -> str:
+        """URI for `sqlite3` to read the catalog; where nothing can be written, SQLite is not to look for its WAL."""
+        return f"{self.catalog.as_uri()}?{'mode=ro' if self.writable() else 'immutable=1'}"
+
+    def _recorded_place(self) -> str | None:
+        """Where the catalog says that its files are; None where it is not the catalog of a lake."""
+        try:
+            with closing(sqlite3.connect(self.readable_uri(), uri=True, timeout=BUSY_MS / 1000)) as db:
+                row = db.execute(f"SELECT value FROM ducklake_metadata {WHERE_PLACE}").fetchone()
+        except sqlite3.DatabaseError:
+            return None
+        return None if row is None else str(row[0])
+
+    def _record_place(self) -> None:
+        """A lake that was moved tells its new place to those who attach it without us."""
         with (
+            told(f"opening the lake {self.root}", self.root),
             closing(sqlite3.connect(self.catalog, timeout=BUSY_MS / 1000)) as db,
-            told(f"opening the lake {self.root}"),
         ):
-            if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                db.execute("PRAGMA journal_mode = WAL")
-            stored = db.execute(
-                "SELECT value FROM ducklake_metadata WHERE key = 'data_path' AND scope IS NULL"
-            ).fetchone()
-            if stored is not None and stored[0] != place:
-                db.execute("UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path' AND scope IS NULL", [place])
-                db.commit()
+            db.execute(f"UPDATE ducklake_metadata SET value = ? {WHERE_PLACE}", [f"{self.tables}/"])
+            db.commit()
 
     def writable(self) -> bool:
         """Whether this process may write the lake's folder and catalog."""
@@ -273,14 +280,6 @@ def sql_type(kind: pa.DataType) -> str:
     if kind not in _SQL_TYPES:
         raise TypeError(f"no DuckDB type for {kind}")
     return _SQL_TYPES[kind]
-
-
-def _is_catalog(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(16) == b"SQLite format 3\0"
-    except OSError:
-        return False
 
 
 def _half_of_memory() -> str:

@@ -44,7 +44,7 @@ def pack(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, parts: Sequen
     paths = sorted(part_path(lake, table.name, p.name) for p in parts if p.rows)
     if not paths:
         return []
-    with told(f"packing {table.name}"), _bounded(con), lake.workspace() as work:
+    with told(f"packing {table.name}", lake.root), _bounded(con), lake.workspace() as work:
         gathered = work / "gathered.parquet"
         gather(paths, table, gathered)
         source = f"read_parquet({quoted(gathered)})"
@@ -54,7 +54,7 @@ def pack(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, parts: Sequen
 
 def pack_query(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, sql: str) -> list[Path]:
     """Packed files of exactly the rows that `sql` gives (all columns of the table, by name), sorted by key."""
-    with told(f"packing {table.name}"), _bounded(con):
+    with told(f"packing {table.name}", lake.root), _bounded(con):
         return write(con, lake, table, sql)
 
 

@@ -44,7 +44,7 @@ def write_part(lake: Lake, table: Table, name: str, unit: str, data: pa.Table) -
     if staged is not None:
         return staged
     data = data.select(table.names).cast(table.arrow)
-    with told(f"staging a part of {table.name}"), replacing(part_path(lake, table.name, name)) as temporary:
+    with told(f"staging a part of {table.name}", lake.root), replacing(part_path(lake, table.name, name)) as temporary:
         pq.write_table(data, temporary, compression="zstd", use_dictionary=False)
     return Part(table.name, name, unit, data.num_rows)
 

@@ -26,7 +26,11 @@ def snapshot(lake: Lake, out: Path, *, copy_below: int = COPY_BELOW) -> dict[str
     """
     if out.is_dir():
         raise UsageError(f"{out} is a folder: name a file, such as {out / 'warehouse.duckdb'}")
-    with told(f"writing {out}"), replacing(out.absolute()) as temporary, lake.connect(read_only=True) as con:
+    with (
+        told(f"writing {out}", out.absolute().parent),
+        replacing(out.absolute()) as temporary,
+        lake.connect(read_only=True) as con,
+    ):
         con.execute(f"ATTACH {quoted(temporary)} AS plain")
         con.execute("BEGIN")  # one snapshot of the lake for all tables
         files: dict[str, list[DataFile]] = {}

@@ -54,8 +54,7 @@ def verify(lake: Lake) -> list[Check]:
 def check_catalog(lake: Lake) -> Check:
     """SQLite's own check of the catalog's pages."""
     check = Check("catalog", "pages")
-    mode = "mode=ro" if lake.writable() else "immutable=1"
-    with closing(sqlite3.connect(f"{lake.catalog.as_uri()}?{mode}", uri=True)) as db:
+    with closing(sqlite3.connect(lake.readable_uri(), uri=True)) as db:
         check.counted = db.execute("PRAGMA page_count").fetchone()[0]
         check.problems = [row[0] for row in db.execute(f"PRAGMA quick_check({SHOWN})") if row[0] != "ok"]
     return check
