@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -87,12 +87,6 @@ def copies(weights: Float32, checks: UInt64, secret: int) -> Int64:
     return found
 
 
-class Records(Protocol):
-    """What the order needs of a selection: structured records with fields `weight` (float32) and `check` (uint64)."""
-
-    def __getitem__(self, at: object, /) -> npt.NDArray[np.void]: ...
-
-
 @dataclass(frozen=True)
 class BucketRange:
     """A bucket: its records are start..stop-1 of the selection. `weighted`: some weight is not exactly 1."""
@@ -124,6 +118,7 @@ class Blocks:
 class EpochPlan:
     """Every batch of one epoch.
 
+    `records` is the selection: structured, with the fields `weight` (float32) and `check` (uint64); it may be mapped.
     `steps` is the number of global batches, `batches` and `dropped` are per bucket the batches and the copies in the
     tail. `secrets` of different epochs, seeds, buckets and purposes are unrelated.
     """
@@ -131,7 +126,7 @@ class EpochPlan:
     def __init__(
         self,
         buckets: Sequence[BucketRange],
-        records: Records,
+        records: npt.NDArray[np.void],
         *,
         seed: int,
         epoch: int,
