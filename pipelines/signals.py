@@ -52,9 +52,13 @@ DERIVED: tuple[Signal, ...] = (
     Signal("opted_out", "inputs", "coalesce(i.opt_out, false)", "the source says that the rights holder opted out"),
     Signal("caption_count", "captions", "count(*)", "distinct captions; 0 where there is none"),
     Signal("longest_caption", "captions", "max(length(text))", "characters of the longest caption; 0 without captions"),
-    Signal("synthetic", "captions", "bool_or(kind = 'synthetic')", "the image was synthesised, not collected"),
+    Signal("synthetic", "synthetic", "true", "the image was synthesised, not collected: it has a caption of that kind"),
 )
-CAPTIONLESS = {"caption_count": "0", "longest_caption": "0", "synthetic": "false"}
+# Relations that several rows of `captions` make, and what an image without such rows has.
+SOURCES = {
+    "captions": ("captions GROUP BY image_id", {"caption_count": "0", "longest_caption": "0"}),
+    "synthetic": ("captions WHERE kind = 'synthetic' GROUP BY image_id", {"synthetic": "false"}),
+}
 
 
 def known_signals(tables: Iterable[Table]) -> dict[str, Signal]:
@@ -77,7 +81,7 @@ def known_signals(tables: Iterable[Table]) -> dict[str, Signal]:
             if pa.types.is_floating(column.type):
                 sql = f"nullif({sql}, 'nan'::{'FLOAT' if column.type == pa.float32() else 'DOUBLE'})"
             known[column.name] = Signal(column.name, table.name, sql, column.doc)
-    stored = {t.name for t in tables} | {"inputs", "captions"}
+    stored = {t.name for t in tables} | {"inputs", *SOURCES}
     for signal in DERIVED:
         if signal.table in stored and (signal.of is None or signal.of in known):
             known.setdefault(signal.name, signal)
@@ -99,10 +103,14 @@ def relation(signals: Sequence[Signal], prefix: str = "") -> str:
             columns += [f"{s.sql} AS {_name(s.name)}" for s in members]
             continue
         columns += [_read(table, s) for s in members]
-        group = " GROUP BY image_id" if table == "captions" else ""
-        inner = ", ".join(f"{s.sql} AS {_name(s.name)}" for s in members)
-        joins.append(f"LEFT JOIN (SELECT image_id, {inner} FROM {prefix}{table}{group}) AS {table} USING (image_id)")
+        joins.append(f"LEFT JOIN ({source_of(table, members, prefix)}) AS {table} USING (image_id)")
     return f"SELECT {', '.join(columns)}\n" + "\n".join(joins) + "\nWHERE i.status = 'ok'"
+
+
+def source_of(table: str, signals: Sequence[Signal], prefix: str = "") -> str:
+    """SQL of the signals of one table: a row per image that has a row there."""
+    columns = ", ".join(f"{s.sql} AS {_name(s.name)}" for s in signals)
+    return f"SELECT image_id, {columns} FROM {prefix}{SOURCES[table][0] if table in SOURCES else table}"
 
 
 def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
@@ -115,8 +123,8 @@ def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> Non
 
 def _read(table: str, signal: Signal) -> str:
     column = f"{table}.{_name(signal.name)}"
-    if signal.name in CAPTIONLESS and table == "captions":
-        column = f"coalesce({column}, {CAPTIONLESS[signal.name]})"
+    if table in SOURCES:
+        column = f"coalesce({column}, {SOURCES[table][1][signal.name]})"
     return f"{column} AS {_name(signal.name)}"
 
 

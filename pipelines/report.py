@@ -1,0 +1,102 @@
+"""The funnel as a table that a stranger can read: what came in, what left where and why, what goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from warehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MAX_REASONS = 3
+
+
+def funnel(con: duckdb.DuckDBPyConnection) -> Table:
+    """The views `funnel`, `drop_reasons` and `pending` as one rich table. `con` has the lake in use."""
+    from rich.table import Table
+    from rich.text import Text
+
+    steps = con.execute("SELECT stage, name, entered, failed, pending, passed FROM funnel").fetchall()
+    reasons = _reasons(con)
+    title = con.execute("SELECT name FROM current_recipe").fetchone()
+    table = Table(
+        title=f"funnel, recipe {title[0]}" if title else "funnel, nothing decided yet",
+        title_justify="left",
+        show_footer=True,
+    )
+    kept = steps[-1][5] if steps else 0
+    total = steps[0][2] if steps else 0
+    share = f"{kept / total:.1%} of {total:,}" if total else ""
+    table.add_column("stage", Text("kept"))
+    for heading in ("in", "dropped", "pending"):
+        table.add_column(heading, justify="right")
+    table.add_column("out", Text(f"{kept:,}"), justify="right")
+    table.add_column("why (images)", Text(share), overflow="fold")
+    for stage, name, entered, failed, pending, passed in steps:
+        label = f"{stage} {name}" if stage is not None else name
+        why = reasons.get(stage if stage is not None else name, "") if failed or pending else ""
+        table.add_row(label, f"{entered:,}", _count(failed), _count(pending), f"{passed:,}", Text(why))
+    return table
+
+
+def print_funnel(root: Path) -> None:
+    """Print the funnel of the lake at `root`."""
+    from rich.console import Console
+
+    con = Lake.open(root, read_only=True).connect(read_only=True)
+    try:
+        Console().print(funnel(con))
+    finally:
+        con.close()
+
+
+def _reasons(con: duckdb.DuckDBPyConnection) -> dict[int | str, str]:
+    """The most frequent reasons by stage number, or by name of the steps that no stage stands for."""
+    codes = con.execute(
+        """SELECT split_part(error, ':', 1) AS code, count(*) AS images FROM inputs WHERE status = 'error'
+        GROUP BY code ORDER BY images DESC, code"""
+    ).fetchall()
+    told: dict[int | str, str] = {
+        "readable": _top(codes),
+        "not a repeat": "the same bytes came before",
+        "not a near duplicate": "a better copy is kept",
+        "decided": "came after the last decide",
+    }
+    by_stage: dict[int, list[tuple[str, int]]] = {}
+    for stage, reason, images in con.execute(_LEFT_BY).fetchall():
+        by_stage.setdefault(stage, []).append((reason, images))
+    return told | {stage: _top(counts) for stage, counts in by_stage.items()}
+
+
+def _top(counts: list[tuple[str, int]]) -> str:
+    shown = [f"{reason} ({images:,})" for reason, images in counts[:MAX_REASONS]]
+    return ", ".join(shown + (["..."] if len(counts) > MAX_REASONS else []))
+
+
+def _count(images: int) -> str:
+    return f"{images:,}" if images else "-"
+
+
+# Rules that images fail, or wait at, at the stage at which they leave the funnel.
+_LEFT_BY = """
+WITH rule AS (SELECT r.stage, r.name FROM (SELECT unnest(rules) AS r FROM current_recipe)),
+verdict AS (
+    SELECT row_number() OVER () AS id, images, outcome = 'pending' AS waits,
+        CASE outcome WHEN 'dropped' THEN failed_rules ELSE pending_rules END AS names
+    FROM (
+        SELECT outcome, failed_rules, pending_rules, count(*) AS images FROM decisions
+        WHERE outcome IN ('dropped', 'pending') AND recipe = (SELECT recipe FROM current_recipe)
+        GROUP BY ALL
+    )
+),
+named AS (SELECT v.*, r.stage, r.name FROM verdict v JOIN rule r ON list_contains(v.names, r.name))
+SELECT stage, CASE WHEN waits THEN name || ' not measured' ELSE name END AS reason, sum(images)::BIGINT AS images
+FROM named
+WHERE stage = (SELECT min(n.stage) FROM named n WHERE n.id = named.id)
+GROUP BY ALL
+ORDER BY stage, images DESC, reason
+"""
