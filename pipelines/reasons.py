@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from enum import StrEnum
@@ -32,11 +33,18 @@ class UnreadableError(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
         self.reason = reason
-        self.detail = " ".join(detail.split())
+        self.detail = one_line(detail)
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
 
+
+def one_line(text: str) -> str:
+    """Text of an exception, the same on every run: one line, without addresses of objects."""
+    return " ".join(_ADDRESS.sub("", text).split())
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 #: What image decoders raise on bytes that they cannot take: they were written for good files, and almost any built-in
 #: exception has been seen on a broken one.

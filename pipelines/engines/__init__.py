@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 U = TypeVar("U")
 R = TypeVar("R")
@@ -14,11 +14,15 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Result(Generic[U, R]):
-    """What became of one unit: its `value`, or after all retries the `error`: what was last seen of it, as text."""
+    """What became of one unit: its `value`, or after all retries `failure` and `error`, what was last seen of it.
+
+    `error` opens with one line that says the same on every run; further lines may hold a traceback or last words.
+    """
 
     unit: U
     value: R | None = None
     error: str | None = None
+    failure: Literal["died", "hung", "raised"] | None = None
 
 
 class Engine(Protocol):

@@ -10,15 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, cast
+from typing import Any, Generic, Literal, cast
 
-from pipelines.engines import K, R, Result, U, V
+from pipelines.engines import K, R, Result, U, V, beat
+from pipelines.engines.worker import raised
 from warehouse.errors import GlyphmillError
 
 #: What workers find in their environment, unless it is set already.
@@ -51,7 +51,7 @@ class LocalEngine:
 
     def map(
         self, work: Callable[[U], R], units: Iterable[U], *, setup: Callable[[], None] | None = None
-    ) -> Iterator[Result[U, R]]:
+    ) -> Generator[Result[U, R], None, None]:
         if self.workers == 0:
             return _map_here(work, units, setup, self.attempts)
         return _Pool(self, work, setup).run(units)
@@ -66,22 +66,19 @@ class LocalEngine:
 
 def _map_here(
     work: Callable[[U], R], units: Iterable[U], setup: Callable[[], None] | None, attempts: int
-) -> Iterator[Result[U, R]]:
+) -> Generator[Result[U, R], None, None]:
     if setup is not None:
         setup()
     for unit in units:
-        error: str | None = None
+        result: Result[U, R] = Result(unit)
         for _ in range(attempts):
             try:
                 result = Result(unit, value=work(unit))
+                break
             except GlyphmillError:
                 raise
-            except Exception:  # noqa: BLE001 - the boundary of a unit: whatever it was, it is reported
-                error = traceback.format_exc()
-            else:
-                break
-        else:
-            result = Result(unit, error=error)
+            except Exception as error:  # noqa: BLE001 - the boundary of a unit: whatever it was, it is reported
+                result = Result(unit, error=raised(error), failure="raised")
         yield result
 
 
@@ -116,8 +113,8 @@ class _Worker:
         with suppress(BrokenPipeError, ConnectionResetError):  # it died in between: the next wait sees its pipe closed
             self.pipe.send_bytes(pickle.dumps(("unit", task.unit)))
 
-    def end(self) -> str:
-        """Kill it if it still runs; says how it ended."""
+    def end(self) -> tuple[str, str]:
+        """Kill it if it still runs; how it ended, and the last that it said."""
         if self.process.poll() is None:
             self.process.kill()
         code = self.process.wait()
@@ -125,8 +122,7 @@ class _Worker:
         self.stderr.seek(max(0, self.stderr.seek(0, os.SEEK_END) - 2000))
         said = self.stderr.read().decode("utf-8", "replace").strip()
         self.stderr.close()
-        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-        return f"{how}; its last words: {said}" if said else how
+        return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}", said
 
 
 class _Pool(Generic[U, R]):
@@ -136,7 +132,7 @@ class _Pool(Generic[U, R]):
         self.workers: list[_Worker] = []
         self.again: deque[_Task[U]] = deque()
 
-    def run(self, units: Iterable[U]) -> Iterator[Result[U, R]]:
+    def run(self, units: Iterable[U]) -> Generator[Result[U, R], None, None]:
         waiting = iter(units)
         try:
             while True:
@@ -144,15 +140,14 @@ class _Pool(Generic[U, R]):
                 busy = {w.pipe: w for w in self.workers if w.task is not None}
                 if not busy:
                     return
-                for pipe in wait(list(busy), timeout=min(1.0, self.engine.stall_s / 4)):
-                    result = self._hear(busy[cast(Connection, pipe)])
-                    if result is not None:
-                        yield result
-                for worker in [w for w in self.workers if w.task is not None]:
-                    if time.monotonic() - worker.heard > self.engine.stall_s:
-                        result = self._lost(worker, f"no sign of life for {self.engine.stall_s:g} s")
-                        if result is not None:
-                            yield result
+                heard = wait(list(busy), timeout=min(1.0, self.engine.stall_s / 4))
+                beat()  # an engine at work within another one's worker
+                now = time.monotonic()
+                results = [self._hear(busy[cast(Connection, pipe)]) for pipe in heard]
+                results += [
+                    self._hung(w) for w in list(busy.values()) if w.task and now - w.heard > self.engine.stall_s
+                ]
+                yield from (result for result in results if result is not None)
         finally:
             for worker in self.workers:
                 worker.end()
@@ -173,7 +168,9 @@ class _Pool(Generic[U, R]):
         try:
             kind, content = pickle.loads(worker.pipe.recv_bytes())
         except (EOFError, OSError):
-            return self._lost(worker, "the worker died")
+            self.workers.remove(worker)
+            how, said = worker.end()
+            return self._failed(worker.task, "died", f"the worker died: {how}\n{said}".strip())
         worker.heard = time.monotonic()
         if kind == "beat":
             return None
@@ -181,16 +178,19 @@ class _Pool(Generic[U, R]):
             raise content
         task, worker.task = worker.task, None
         assert task is not None
-        return Result(task.unit, value=content) if kind == "value" else self._failed(task, content)
+        return Result(task.unit, value=content) if kind == "value" else self._failed(task, "raised", content)
 
-    def _lost(self, worker: _Worker, what: str) -> Result[U, R] | None:
+    def _hung(self, worker: _Worker) -> Result[U, R] | None:
         self.workers.remove(worker)
-        task = worker.task
-        assert task is not None
-        return self._failed(task, f"{what}: {worker.end()}")
+        _, said = worker.end()
+        error = f"no sign of life for {self.engine.stall_s:g} s\n{said}".strip()
+        return self._failed(worker.task, "hung", error)
 
-    def _failed(self, task: _Task[U], error: str) -> Result[U, R] | None:
+    def _failed(
+        self, task: _Task[U] | None, failure: Literal["died", "hung", "raised"], error: str
+    ) -> Result[U, R] | None:
+        assert task is not None
         if task.attempt >= self.engine.attempts:
-            return Result(task.unit, error=error)
+            return Result(task.unit, error=error, failure=failure)
         self.again.append(_Task(task.unit, task.attempt + 1))
         return None

@@ -70,9 +70,15 @@ def _serve(pipe: Connection, tasks: SimpleQueue[bytes]) -> None:
             answer = pickle.dumps(("value", work(content)))
         except GlyphmillError as error:
             answer = pickle.dumps(("stop", error))
-        except Exception:  # noqa: BLE001 - the boundary of the process: whatever it was, the engine reports it
-            answer = pickle.dumps(("error", traceback.format_exc()))
+        except Exception as error:  # noqa: BLE001 - the boundary of the process: whatever it was, the engine reports it
+            answer = pickle.dumps(("error", raised(error)))
         pipe.send_bytes(answer)
+
+
+def raised(error: BaseException) -> str:
+    """An exception as a Result's error: its own line first, the traceback behind it."""
+    first = " ".join(f"{type(error).__name__}: {error}".split())
+    return "\n".join([first, "".join(traceback.format_exception(error))])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,193 @@
+"""Scan: the first pass over bytes. Each sample is read once, each image decoded once; all that is measured is staged in
+parts, and the parts of the whole run are committed in one transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import duckdb
+
+from pipelines.decode import decoder_versions
+from pipelines.engines import Engine
+from pipelines.extractors import discover, folders
+from pipelines.progress import Progress, silent
+from pipelines.reasons import Reason
+from pipelines.scan_unit import SCAN_VERSION, Done, Job, part_names, scan_tables, unlisted, work
+from warehouse.commit import RunInfo, commit_parts, uncommitted
+from warehouse.lake import Lake
+from warehouse.parts import Part, find_part, key
+from warehouse.schema import INPUTS
+from warehouse.sources.base import Source, Unit
+
+UNIT_SAMPLES = 512
+ASKED_AT_ONCE = 256  # units whose parts are looked up in the lake by one query
+
+
+@dataclass
+class ScanSummary:
+    """What a scan did. `str()` says it in one line."""
+
+    units: int = 0
+    skipped: int = 0  # units that the lake had already
+    failed: int = 0  # units that could not be finished; their samples are error rows
+    samples: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    run_id: str | None = None
+    snapshot: int | None = None
+    committed: bool = False
+
+    def __str__(self) -> str:
+        if not self.units:
+            return f"nothing new: {self.skipped} units are in the lake already"
+        said = f"{self.samples} samples scanned, {self.samples - self.errors.total()} readable, {self.seconds:.1f} s"
+        if self.errors:
+            said += "; errors: " + ", ".join(f"{count} {reason}" for reason, count in sorted(self.errors.items()))
+        if self.failed:
+            said += f"; {self.failed} units could not be finished, the next scan tries them again"
+        return said
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a scan would do. `str()` says it in one line."""
+
+    units: int
+    skipped: int
+
+    def __str__(self) -> str:
+        return f"scan: {self.units} units to read, {self.skipped} in the lake already"
+
+
+def scan(
+    lake: Lake,
+    source: Source,
+    *,
+    engine: Engine,
+    batch: str = "default",
+    source_name: str | None = None,
+    extractors: Sequence[str | Path] = (),
+    unit_samples: int = UNIT_SAMPLES,
+    progress: Progress = silent,
+) -> ScanSummary:
+    """Scan `source` into `lake` and commit: every sample ends as a row of `inputs`, every image with its signals.
+
+    Parts that a former run staged or committed are not made again. `extractors`: folders with further extractors beside
+    those of the environment. Raises UsageError (an extractor that cannot be used), LakeError, LakeBusy.
+    """
+    began = time.monotonic()
+    more = folders(extractors)
+    tables = scan_tables(discover(more))
+    summary = ScanSummary()
+    parts: list[Part] = []
+    con = lake.connect()
+    try:
+        snapshot = lake.snapshot(con)
+        name = source_name or Path(source.root).name
+        jobs = _jobs(lake, con, source.units(unit_samples), name, batch, more, parts, summary)
+        failed = _run(engine, jobs, parts, summary, progress)
+        _give_up(lake, engine, failed, parts, summary)
+        summary.seconds = time.monotonic() - began
+        run = RunInfo(
+            command="scan",
+            batch=batch,
+            engine=engine.name,
+            versions={"scan": SCAN_VERSION, "decoders": decoder_versions()}
+            | {e.name: e.version for e in discover(more)},
+            counts={"units": summary.units, "samples": summary.samples, "errors": dict(sorted(summary.errors.items()))},
+            seconds=summary.seconds,
+            snapshot=snapshot,
+        )
+        result = commit_parts(lake, con, run, parts, tables)
+    finally:
+        con.close()
+    summary.run_id, summary.snapshot, summary.committed = result.run_id, result.snapshot, result.committed
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def dry_run(root: str | Path, source: Source, *, batch: str = "default", source_name: str | None = None) -> Plan:
+    """What `scan` would do with the lake at `root`, which need not be there yet. Nothing is read or written."""
+    units = source.units(UNIT_SAMPLES)
+    if not (Path(root) / "catalog.sqlite").exists():
+        return Plan(sum(1 for _ in units), 0)
+    lake, summary = Lake.open(root, read_only=True), ScanSummary()
+    con = lake.connect(read_only=True)
+    try:
+        name = source_name or Path(source.root).name
+        todo = sum(1 for _ in _jobs(lake, con, units, name, batch, folders(), [], summary))
+    finally:
+        con.close()
+    return Plan(todo, summary.skipped)
+
+
+def _jobs(
+    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    units: Iterator[Unit],
+    source: str,
+    batch: str,
+    more: tuple[str, ...],
+    staged: list[Part],
+    summary: ScanSummary,
+) -> Iterator[Job]:
+    """A job for each unit that still lacks parts; parts found staged are put to `staged`."""
+    extractors = discover(more)
+    while asked := list(islice(units, ASKED_AT_ONCE)):
+        wanted = [
+            Part(table, name, unit.key, 0)
+            for unit in asked
+            for table, name in part_names(unit, source, batch, extractors).items()
+        ]
+        todo: dict[str, list[tuple[str, str]]] = {}
+        for part in uncommitted(con, wanted):
+            found = find_part(lake, part.table, part.name, part.unit)
+            if found is not None:
+                staged.append(found)
+            else:
+                todo.setdefault(part.unit, []).append((part.table, part.name))
+        for unit in asked:
+            if unit.key in todo:
+                yield Job(str(lake.root), source, batch, unit, tuple(todo[unit.key]), more)
+            else:
+                summary.skipped += 1
+
+
+def _run(
+    engine: Engine, jobs: Iterable[Job], parts: list[Part], summary: ScanSummary, progress: Progress
+) -> list[tuple[Job, str]]:
+    """Work off the jobs; returns those that failed for good, with what was last seen of them."""
+    failed: list[tuple[Job, str]] = []
+    for result in engine.map(work, jobs):
+        summary.units += 1
+        if result.value is None:
+            failed.append((result.unit, (result.error or "").split("\n")[0]))
+        else:
+            _count(result.value, parts, summary)
+        progress(summary.units, None, f"{summary.samples} samples")
+    return failed
+
+
+def _give_up(
+    lake: Lake, engine: Engine, failed: list[tuple[Job, str]], parts: list[Part], summary: ScanSummary
+) -> None:
+    """Error rows for the samples of units that failed; where even listing them fails, one row for the unit."""
+    summary.failed = len(failed)
+    jobs = []
+    for job, error in failed:
+        names = [(INPUTS.name, key("gave up", dict(job.parts).get(INPUTS.name), job.unit.key))]
+        jobs.append(replace(job, parts=tuple(names), gave_up=f"{Reason.UNIT}: {error}"))
+    for result in engine.map(work, jobs):
+        _count(result.value or unlisted(lake, result.unit), parts, summary)
+
+
+def _count(done: Done, parts: list[Part], summary: ScanSummary) -> None:
+    parts.extend(done.parts)
+    summary.samples += done.samples
+    summary.errors.update(done.errors)

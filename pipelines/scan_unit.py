@@ -1,0 +1,168 @@
+"""Scan's unit of work: reads its samples, examines its images one by one, stages what it finds as parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.decode import decoder_versions
+from pipelines.examine import Task, examiner
+from pipelines.extractors import discover
+from pipelines.extractors.base import Extractor
+from pipelines.reasons import Reason
+from warehouse import sources
+from warehouse.files import told
+from warehouse.lake import Lake
+from warehouse.parts import Part, key, write_part
+from warehouse.schema import CAPTIONS, INPUTS, Table
+from warehouse.sources.base import Delivered, Unit
+
+#: Raise it when this file or a source's reader would write other rows of `inputs` or `captions` for the same bytes.
+SCAN_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of scan's work: small, picklable, and all that a worker needs to know.
+
+    `parts`: table and part name of each part to be written. `folders`: further extractors. `gave_up`: the unit could
+    not be finished; its samples are listed with this error and not looked at.
+    """
+
+    lake: str
+    source: str
+    batch: str
+    unit: Unit
+    parts: tuple[tuple[str, str], ...]
+    folders: tuple[str, ...] = ()
+    gave_up: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a job gave: its staged parts, how many samples, and how many of these failed, by reason."""
+
+    parts: tuple[Part, ...]
+    samples: int
+    errors: dict[str, int]
+
+
+def scan_tables(extractors: Iterable[Extractor]) -> dict[str, Table]:
+    """Every table that scan writes, by name."""
+    tables = [INPUTS, CAPTIONS, *(e.table for e in extractors)]
+    return {table.name: table for table in tables}
+
+
+def part_names(unit: Unit, source: str, batch: str, extractors: Iterable[Extractor]) -> dict[str, str]:
+    """Name of the part of each table that a unit gives: a hash of everything that decides the part's rows."""
+    names = {
+        INPUTS.name: key(INPUTS.name, SCAN_VERSION, decoder_versions(), unit.key, source, batch),
+        CAPTIONS.name: key(CAPTIONS.name, SCAN_VERSION, unit.key),
+    }
+    return names | {e.table.name: key(e.table.name, version_of(e), unit.key) for e in extractors}
+
+
+def version_of(extractor: Extractor) -> str:
+    """What is stored as the version of an extractor's rows: its own and, since they shape its input, the decoders'."""
+    return f"{extractor.version} ({decoder_versions()})"
+
+
+def work(job: Job) -> Done:
+    """Read a unit, examine its images one by one, stage its parts. Pure but for these, and repeatable.
+
+    A unit that died under a former worker is done again in the careful way, each image in a process of its own.
+    """
+    lake = Lake(Path(job.lake))
+    attempt = lake.staging / "attempts" / key(job.unit.key, job.parts)
+    died_before = attempt.exists()
+    with told("staging parts"):
+        attempt.parent.mkdir(parents=True, exist_ok=True)
+        attempt.touch()
+    rows = _rows(job, careful=died_before)
+    tables = scan_tables(discover(job.folders))
+    parts = tuple(
+        write_part(lake, tables[table], name, job.unit.key, tables[table].from_rows(rows[table]))
+        for table, name in job.parts
+    )
+    attempt.unlink(missing_ok=True)
+    inputs = rows[INPUTS.name]
+    reasons = Counter(str(row["error"]).split(":")[0] for row in inputs if row["status"] == "error")
+    return Done(parts, len(inputs), dict(reasons))
+
+
+def _rows(job: Job, *, careful: bool) -> dict[str, list[dict[str, object]]]:
+    """The rows of every table that the job wants, and of `inputs`. Pixels never outlive their image."""
+    tables = {name for name, _ in job.parts}
+    versions = {e.name: version_of(e) for e in discover(job.folders) if e.table.name in tables}
+    judge = INPUTS.name in tables
+    rows: dict[str, list[dict[str, object]]] = {name: [] for name in tables | {INPUTS.name}}
+    errors: dict[str, str | None] = {}  # of the images of this unit so far: one delivered twice is examined once
+    with examiner(careful=careful) as examine:
+        for sample in sources.read(job.unit):
+            image_id = hashlib.sha256(sample.data).hexdigest()[:32] if sample.data else None
+            error = job.gave_up or sample.error or (None if image_id else f"{Reason.EMPTY}: no bytes")
+            if sample.data and image_id and not error and (judge or versions):
+                if image_id not in errors:
+                    findings = examine(Task(image_id, sample.data, tuple(versions), judge, job.folders))
+                    errors[image_id] = findings.error
+                    for name, row in findings.rows.items():
+                        rows[f"signals_{name}"].append({**row, "version": versions[name]})
+                error = errors[image_id]
+            rows[INPUTS.name].append(_input(job, sample, image_id, error))
+            if image_id and CAPTIONS.name in tables:
+                rows[CAPTIONS.name].extend(_captions(sample, image_id))
+    return rows
+
+
+def _input(job: Job, sample: Delivered, image_id: str | None, error: str | None) -> dict[str, object]:
+    extra = dict(sample.extra)
+    if image_id is None and sample.captions:
+        extra["captions"] = [c.text for c in sample.captions]  # no image to hang them on, and nothing is lost
+    return {
+        "source": job.source,
+        "batch": job.batch,
+        "unit": job.unit.key,
+        "row": sample.row,
+        "uri": sample.uri,
+        "offset": sample.offset,
+        "length": len(sample.data) if sample.data is not None else sample.length,
+        "image_id": image_id,
+        # A unit that was given up is to be replaced when it is read after all: it gets the stamp of no file.
+        "file_stamp": f"gave up {sample.stamp}" if job.gave_up else sample.stamp,
+        "source_url": sample.source_url,
+        "license": sample.license,
+        "opt_out": sample.opt_out,
+        "collected_at": sample.collected_at,
+        "extra": json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None,
+        "status": "error" if error else "ok",
+        "error": error,
+    }
+
+
+def _captions(sample: Delivered, image_id: str) -> Iterator[dict[str, object]]:
+    for caption in sample.captions:
+        digest = hashlib.sha256(f"{caption.kind}\0{caption.text}".encode()).hexdigest()
+        yield {
+            "image_id": image_id,
+            "caption_id": digest[:16],
+            "kind": caption.kind,
+            "text": caption.text,
+            "lang": caption.lang,
+            "origin": caption.origin,
+        }
+
+
+def unlisted(lake: Lake, job: Job) -> Done:
+    """One error row for a unit that cannot even be listed."""
+    rows: list[dict[str, object]] = []
+    for number, file in enumerate(job.unit.files):
+        row = job.unit.start if len(job.unit.files) == 1 else number
+        sample = Delivered(row=row, uri=file.uri, offset=None, length=None, data=None, stamp=file.stamp)
+        rows.append(_input(job, sample, None, job.gave_up))
+    (name,) = (name for _, name in job.parts)
+    part = write_part(lake, INPUTS, name, job.unit.key, INPUTS.from_rows(rows))
+    return Done((part,), len(rows), {Reason.UNIT: len(rows)})
