@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from warehouse.sources.base import Caption, words
+from warehouse.sources.base import Caption, Delivered, words
 from warehouse.sources.text import NotTextError, decode_text, guess_language, json_value, storable
 
 T = TypeVar("T")
@@ -39,10 +39,10 @@ _LANGUAGES = {
     code: code for code in words("en zh ja ko ru ar hi th he el fr de es it pt nl pl tr vi id uk cs sv fa bn")
 } | {"cn": "zh", "jp": "ja", "kr": "ko", "english": "en", "chinese": "zh", "japanese": "ja", "korean": "ko"}
 
-_URL = ("source_url", "url", "image_url", "img_url", "original_url", "src")
+_URL = ("source_url", "url", "image_url", "img_url", "original_url")
 _LICENSE = ("license", "licence", "license_name", "rights")
 _OPT_OUT = ("opt_out", "optout", "opted_out")
-_COLLECTED = ("collected_at", "crawled_at", "fetched_at", "downloaded_at", "date", "timestamp")
+_COLLECTED = ("collected_at", "crawled_at", "fetched_at", "downloaded_at", "date")
 _LANG = ("lang", "language", "caption_lang", "caption_language")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -111,7 +111,11 @@ class Told:
                 del rest[name]
 
     def add_sidecar(self, suffix: str, name: str, data: bytes) -> None:
-        """A sidecar's bytes. One that cannot be read leaves its reason and its text in `extra`, never an exception."""
+        """A sidecar's bytes. One that cannot be read leaves its reason and its text in `extra`, never an exception.
+
+        A suffix may say more than txt or json: `recaption.txt` and `zh.txt` are captions of that kind and language,
+        `meta.json` is a record.
+        """
         try:
             text, encoding = decode_text(data)
         except NotTextError as e:
@@ -120,10 +124,17 @@ class Told:
             return
         if encoding:
             self.add_extra("sidecar_encoding", encoding, name)
-        if suffix != "json":
-            for caption in _captions(_without_last_newline(text), "raw", None, f"sidecar .{suffix}"):
-                self.add_caption(caption)
+        if suffix.rpartition(".")[2] == "json":
+            self._add_json(suffix, name, text)
             return
+        kind, lang = caption_field(suffix)
+        text = _without_last_newline(text)
+        if kind is None:
+            self.add_extra(suffix, text, name)
+        for caption in _captions(text, kind, lang, f"sidecar .{suffix}") if kind else ():
+            self.add_caption(caption)
+
+    def _add_json(self, origin: str, name: str, text: str) -> None:
         try:
             record = json.loads(text)
         except (ValueError, RecursionError) as e:
@@ -131,13 +142,33 @@ class Told:
             self.add_extra("sidecar_text", text[:KEPT_TEXT], name)
             return
         if isinstance(record, dict):
-            self.add_fields(record, "json")
+            self.add_fields(record, origin)
             return
-        captions = list(_captions(record, "raw", None, "json"))
+        captions = list(_captions(record, "raw", None, origin))
         for caption in captions:
             self.add_caption(caption)
         if not (captions and _is_plain(record)):
-            self.add_extra("json", record, name)
+            self.add_extra(origin, record, name)
+
+    def deliver(
+        self, row: int, uri: str, offset: int | None, data: bytes | None, stamp: str, error: str | None = None
+    ) -> Delivered:
+        """The sample of which all this is told."""
+        return Delivered(
+            row=row,
+            uri=uri,
+            offset=None if data is None else offset,
+            length=None if data is None else len(data),
+            data=data,
+            stamp=stamp,
+            captions=tuple(self.captions),
+            source_url=self.source_url,
+            license=self.license,
+            opt_out=self.opt_out,
+            collected_at=self.collected_at,
+            extra=self.extra,
+            error=error,
+        )
 
 
 def caption_field(name: str) -> tuple[str | None, str | None]:

@@ -60,12 +60,13 @@ class _Table:
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Every file under `root` (a folder or one file). `opener` takes the containers out first; without one a tar or
-    Parquet file is a sample like any other, and ends as an error row."""
+    """Every file under `root` (a folder or one file) whose name passes `only`. `opener` takes the containers out first;
+    without one a tar or Parquet file is a sample like any other, and ends as an error row."""
 
     root: str
     kind: str = "folder"
     opener: Opener | None = None
+    only: Callable[[str], bool] | None = None
 
     def units(self, max_samples: int = 512) -> Iterator[Unit]:
         """Units of whole samples, cut after a sample whose path's hash says so: a new file alters the unit it falls
@@ -94,7 +95,7 @@ class FolderSource:
     ) -> Iterator[Sample | Unit]:
         try:
             identity = folder_identity(uri)
-            entries = [e for e in list_folder(uri) if not is_litter(e.name)]
+            entries = [e for e in list_folder(uri) if self._wanted(e)]
         except (UnreadableError, OSError) as e:
             yield _broken(uri, str(e) if isinstance(e, UnreadableError) else f"unreadable: {e.strerror}")
             return
@@ -115,6 +116,9 @@ class FolderSource:
             if entry.kind == "folder":
                 yield from self._folder(entry.uri, reach, ancestors, max_samples)
         yield from _unclaimed(own)
+
+    def _wanted(self, entry: Entry) -> bool:
+        return not is_litter(entry.name) and (entry.kind == "folder" or self.only is None or self.only(entry.name))
 
     def _files(
         self, uri: str, entries: list[Entry], reach: Sequence[_Table], max_samples: int
@@ -277,21 +281,8 @@ def _sample(unit: Unit, files: Sequence[FileState], lines: Sequence[TableLine]) 
         _tell_row(told, unit.tables[line.table], line)
     # A table's own broken row is told apart from the table's other rows by its number.
     is_row = bool(lines) and head.size < 0 and head.uri == unit.tables[lines[0].table].uri
-    return Delivered(
-        row=lines[0].number if is_row else 0,
-        uri=head.uri,
-        offset=None if data is None else 0,
-        length=None if data is None else len(data),
-        data=data,
-        stamp="" if head.size < 0 else head.stamp,
-        captions=tuple(told.captions),
-        source_url=told.source_url,
-        license=told.license,
-        opt_out=told.opt_out,
-        collected_at=told.collected_at,
-        extra=told.extra,
-        error=error,
-    )
+    row, stamp = (lines[0].number if is_row else 0), ("" if head.size < 0 else head.stamp)
+    return told.deliver(row, head.uri, 0, data, stamp, error)
 
 
 def _unsupported(name: str) -> str | None:
