@@ -20,8 +20,8 @@ from warehouse.sources.base import MAX_BYTES, FileState
 _STAMPS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
-class UnreadableError(Exception):
-    """A file that cannot be read now; the message is the error row's: "unreadable: ...", "changed: ..."."""
+class UnreadableError(OSError):
+    """A file that cannot be read now; the message is the error row's: "read: ...", "changed: ..."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ def check(state: FileState) -> None:
     """Raises UnreadableError where the file is gone or is no longer what was listed."""
     now = look(state.uri)
     if now is None:
-        raise UnreadableError("unreadable: the file is gone")
+        raise UnreadableError("read: the file is gone")
     if now.stamp != state.stamp:
         raise UnreadableError(_CHANGED)
 
@@ -234,8 +234,10 @@ def open_file(uri: str) -> BinaryIO:
 
 
 def _reason(e: OSError) -> str:
+    if isinstance(e, UnreadableError):
+        return str(e)
     if isinstance(e, FileNotFoundError):
-        return "unreadable: the file is gone or its link leads nowhere"
+        return "read: the file is gone or its link leads nowhere"
     if e.errno in (errno.EACCES, errno.EPERM):
-        return "unreadable: permission denied"
-    return f"unreadable: {e.strerror or e}"
+        return "read: permission denied"
+    return f"read: {e.strerror or e}"

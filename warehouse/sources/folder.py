@@ -96,8 +96,8 @@ class FolderSource:
         try:
             identity = folder_identity(uri)
             entries = [e for e in list_folder(uri) if self._wanted(e)]
-        except (UnreadableError, OSError) as e:
-            yield _broken(uri, str(e) if isinstance(e, UnreadableError) else f"unreadable: {e.strerror}")
+        except OSError as e:
+            yield _broken(uri, str(e) if isinstance(e, UnreadableError) else f"read: {e.strerror}")
             return
         if identity is not None:
             if identity in ancestors:
@@ -147,7 +147,8 @@ def suffix_of(name: str) -> str:
 
 def group(entries: Iterable[Entry]) -> Iterator[tuple[Entry, list[Entry]]]:
     """Each sample's file with its sidecars, in the order given. A sidecar belongs to every file that has its stem or is
-    named by it whole, to those with an image suffix before any other; one that belongs to none is a sample itself."""
+    named by it whole (`a.txt`, `a.zh.txt`, `a.jpg.txt` to `a.jpg`), to those with an image suffix before any other; one
+    that belongs to none is a sample itself."""
     entries = list(entries)
     owners: dict[str, list[str]] = defaultdict(list)
     heads = [e for e in entries if suffix_of(e.name) not in SIDECARS or e.kind != "file"]
@@ -159,7 +160,8 @@ def group(entries: Iterable[Entry]) -> Iterator[tuple[Entry, list[Entry]]]:
     owned_names = set()
     for entry in entries:
         if entry.kind == "file" and suffix_of(entry.name) in SIDECARS:
-            names = owners.get(entry.name.rpartition(".")[0], [])
+            stem = entry.name.rpartition(".")[0]
+            names = owners.get(stem) or owners.get(stem.rpartition(".")[0], [])
             names = [n for n in names if suffix_of(n) in IMAGE_SUFFIXES] or names
             for name in names:
                 owned_names.add(entry.name)
@@ -276,7 +278,7 @@ def _sample(unit: Unit, files: Sequence[FileState], lines: Sequence[TableLine]) 
         error = str(e)
     told = Told()
     for sidecar in files[1:]:
-        _tell_sidecar(told, sidecar)
+        _tell_sidecar(told, sidecar, file_name(head.uri))
     for line in lines:
         _tell_row(told, unit.tables[line.table], line)
     # A table's own broken row is told apart from the table's other rows by its number.
@@ -294,12 +296,13 @@ def _unsupported(name: str) -> str | None:
     return None
 
 
-def _tell_sidecar(told: Told, state: FileState) -> None:
+def _tell_sidecar(told: Told, state: FileState, head: str) -> None:
     name = file_name(state.uri)
+    owner = head if name.startswith(f"{head}.") else head.rpartition(".")[0]
     try:
         if state.size > MAX_SIDECAR:
             raise UnreadableError(f"too large: {state.size} bytes")
-        told.add_sidecar(suffix_of(name), name, read_file(state))
+        told.add_sidecar(name[len(owner) + 1 :].lower(), name, read_file(state))
     except UnreadableError as e:
         told.add_extra("sidecar_error", f"{name}: {e}", name)
 

@@ -55,7 +55,7 @@ class ImageReader:
             while len(data) < length and (more := os.pread(fd, length - len(data), offset + len(data))):
                 data += more
         except OSError as e:
-            raise UnreadableError(f"unreadable: {uri}: {e.strerror}") from e
+            raise UnreadableError(f"read: {uri}: {e.strerror}") from e
         if len(data) != length:
             raise UnreadableError(f"changed: {uri} gives {len(data)} bytes at {offset}, {length} were scanned")
         return data
@@ -74,7 +74,7 @@ class ImageReader:
         except UnreadableError:
             raise
         except (*ERRORS, *STREAM_ERRORS, NoImagesError, TarDamageError) as e:
-            raise UnreadableError(f"unreadable: {uri}: {' '.join(str(e).split())}") from e
+            raise UnreadableError(f"read: {uri}: {' '.join(str(e).split())}") from e
 
     def close(self) -> None:
         for fd in self._files.values():
