@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -22,7 +23,6 @@ from warehouse.parts import Part, find_part, write_part
 from warehouse.parts import key as content_key
 
 from pipelines.engines import Engine
-from pipelines.extractors.header import SUFFIXES
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe
 from warehouse.buckets import nearest_sql
@@ -34,6 +34,16 @@ from warehouse.sources import ImageReader
 SHARD_BYTES = 512 << 20
 # Of several captions the one a model should read first: checked against the picture before as delivered.
 CAPTION_ORDER = ("fused", "recaption", "enhanced", "synthetic", "raw")
+SUFFIXES = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/bmp": "bmp",
+    "image/tiff": "tif",
+    "image/avif": "avif",
+    "image/heic": "heic",
+}
 PLAN = "export"
 
 
@@ -181,25 +191,25 @@ def write_unit(unit: ExportUnit) -> Exported:
     return Exported(part, tuple(unstored))
 
 
-def _read_again(rows: list[dict[str, object]], unstored: list[Unstored]) -> Iterator[ShardSample]:
+def _read_again(rows: list[dict[str, Any]], unstored: list[Unstored]) -> Iterator[ShardSample]:
     """The original bytes of each planned image, checked against its id; what cannot be read is told in `unstored`."""
     with ImageReader() as reader:
         for row in rows:
             image_id, uri = str(row.pop("image_id")), str(row.pop("uri"))
-            place = {name: row.pop(name) for name in ("offset", "length", "row")}
+            offset, length, number = row.pop("offset"), row.pop("length"), row.pop("row")
             caption = row.pop("caption")
             try:
-                data = reader.read(uri, place["offset"], place["length"], place["row"])
+                data = reader.read(uri, offset, length, number)
             except OSError as error:
                 unstored.append(Unstored(image_id, uri, f"cannot be read: {error.strerror or error}"))
                 continue
             if image_id_of(data) != image_id:
                 unstored.append(Unstored(image_id, uri, "its bytes changed since the scan"))
                 continue
-            yield ShardSample(image_id, data, _flat(image_id, row), None if caption is None else str(caption))
+            yield ShardSample(image_id, data, _flat(image_id, row), caption)
 
 
-def _flat(image_id: str, row: Mapping[str, object]) -> dict[str, object]:
+def _flat(image_id: str, row: Mapping[str, Any]) -> dict[str, object]:
     """Metadata of the .json member: one type a key, no nulls, so that readers can type it from the first sample."""
     return {"image_id": image_id, **{name: "" if value is None else value for name, value in row.items()}}
 
