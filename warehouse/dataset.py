@@ -107,7 +107,8 @@ class ShardDataset:
             raise IndexError(f"image {index} of {len(self)}")
         bucket = next(b.name for b in self._ranges if at < b.stop)
         captions = self.selection.captions(at)
-        sample = self._reader.read(self._reader.places(np.array([at])), [captions[0] if captions else None], bucket)[0]
+        places = self._reader.places(np.array([at]))
+        sample = next(self._reader.read(places, [captions[0] if captions else None], bucket))
         return sample if self.transform is None else self.transform(sample)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -215,10 +216,9 @@ class ShardDataset:
         at = 0
         for batch in planned:
             name, end = self._ranges[batch.bucket].name, at + len(batch.records)
-            samples: list[Any] = list(self._reader.read(places.cut(at, end), captions[at:end], name))
-            if self.transform is not None:
-                samples = [self.transform(sample) for sample in samples]
-            yield Batch(epoch, batch.step, name, samples)
+            read = self._reader.read(places.cut(at, end), captions[at:end], name)
+            # transformed one by one, so that a batch's original bytes are never all in memory
+            yield Batch(epoch, batch.step, name, list(read if self.transform is None else map(self.transform, read)))
             at = end
 
 

@@ -165,7 +165,7 @@ def _write_captions(con: duckdb.DuckDBPyConnection, sql: str, folder: Path, imag
     total = 0
     with open(folder / "caption_text", "wb") as text, open(folder / "caption_end", "wb") as ends:
         np.zeros(1, "<u8").tofile(ends)
-        for batch in _batches(con, "SELECT pos, text::BLOB AS text FROM worded ORDER BY pos, text"):
+        for batch in _batches(con, "SELECT pos, encode(text) AS text FROM worded ORDER BY pos, text"):
             positions = batch.column(0).to_numpy(zero_copy_only=False)
             images_here, number = np.unique(positions, return_counts=True)
             counts[images_here + 1] += number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -70,15 +70,17 @@ class Reader:
             rows["check"].tolist(),
         )
 
-    def read(self, places: Places, captions: Sequence[str | None], bucket: str) -> list[Sample]:
-        """The images at these places, in order. Raises LakeError where a shard is missing or bytes do not verify."""
+    def read(self, places: Places, captions: Sequence[str | None], bucket: str) -> Iterator[Sample]:
+        """The images at these places, in order, each read when it is asked for.
+
+        Raises LakeError where a shard is missing or bytes do not verify.
+        """
         if not self._warm:
             # Freeing one large block raises glibc's trim threshold, as any program with large arrays does by itself.
             # Without it the heap is given back and faulted in again at every batch: half the speed.
             bytearray(31 << 20)
             self._warm = True
-        pread, digest, opened = os.pread, xxhash.xxh3_64_intdigest, self._open
-        samples = []
+        pread, digest, opened, new = os.pread, xxhash.xxh3_64_intdigest, self._open, tuple.__new__
         for record, shard, start, length, check, caption in zip(*places, captions, strict=True):
             descriptor = opened.get(shard)
             if descriptor is None:
@@ -87,8 +89,8 @@ class Reader:
             data = member[BLOCK:]
             if digest(data) != check:
                 self._damaged(shard, start, length, member)
-            samples.append(Sample(str(member[:ID_DIGITS], "ascii"), data, caption, bucket, record))
-        return samples
+            # tuple.__new__ is what Sample(...) ends in, without a Python function on the way
+            yield new(Sample, (member[:ID_DIGITS].decode("latin1"), data, caption, bucket, record))
 
     def _opened(self, shard: int) -> int:
         # Reads are spread evenly over shards, so the one opened first is as good to close as the one read last.
@@ -104,7 +106,7 @@ class Reader:
 
     def _damaged(self, shard: int, start: int, length: int, member: bytes) -> NoReturn:
         name = self.selection.header.shards[shard]
-        image = member[:ID_DIGITS].decode("ascii", "replace")
+        image = member[:ID_DIGITS].decode("latin1")
         if len(member) < length:
             found = f"is cut off ({len(member)} of {length} bytes)"
         else:

@@ -93,12 +93,12 @@ class Selection:
         begin, end = self._end[np.minimum(which, last)], self._end[np.minimum(which + np.uint64(1), last)]
         text = self._text
         return [
-            str(text[a:b], "utf-8") if some else None
+            text[a:b].decode() if some else None
             for a, b, some in zip(begin.tolist(), end.tolist(), (count > 0).tolist(), strict=True)
         ]
 
     def _decoded(self, caption: int) -> str:
-        return bytes(self._text[int(self._end[caption]) : int(self._end[caption + 1])]).decode()
+        return self._text[int(self._end[caption]) : int(self._end[caption + 1])].decode()
 
 
 def read_header(path: Path) -> Header:
@@ -134,8 +134,8 @@ def settle(temporary: Path, folder: Path) -> Selection:
     return Selection(folder)
 
 
-def _mapped(path: Path) -> memoryview:
+def _mapped(path: Path) -> mmap.mmap | bytes:
     if path.stat().st_size == 0:  # an empty file cannot be mapped
-        return memoryview(b"")
+        return b""
     with open(path, "rb") as file:
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
