@@ -20,7 +20,7 @@ VERSION = "dct256-1"
 
 def phash(luma: NDArray[np.uint8]) -> bytes:
     """The hash, 32 bytes, of one 64x64 uint8 luma. Raises ValueError for any other shape or type."""
-    return phashes(luma[None])[0].tobytes()
+    return bytes(phashes(luma[None])[0])
 
 
 def phashes(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -42,7 +42,8 @@ def distance(a: bytes, b: bytes) -> int:
 def _cosines() -> NDArray[np.float64]:
     frequency = np.arange(1, FREQUENCIES + 1)[:, None]
     place = 2 * np.arange(SIDE)[None, :] + 1
-    return np.rint(4096 * np.cos(np.pi * frequency * place / (2 * SIDE)))
+    cosines: NDArray[np.float64] = np.rint(4096 * np.cos(np.pi * frequency * place / (2 * SIDE)))
+    return cosines
 
 
 _COSINES = _cosines()
