@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from warehouse.schema import PARTS, RUNS, Table
 
 __all__ = ["CommitResult", "RunInfo", "commit", "commit_parts", "forget_staged", "pack", "pack_query", "uncommitted"]
 
+_AGAIN = re.compile(r"-\d+(?=\.parquet$)")
 ASKED = pa.schema([("table_name", pa.string()), ("part", pa.string())])
 
 
@@ -120,7 +122,7 @@ def commit(
         try:
             names = sorted(f"{table}/{p.name}" for table, paths in files.items() for p in paths)
             run_id = key(run.command, run.batch, run.recipe, names, sorted((p.table, p.name) for p in parts))[:16]
-            live, ended = _registered(con)
+            live, taken = _registered(con)
             known = _is_run(con, run_id)
             if (known and live.issuperset(names)) or not (names or parts or _any_row(con, replace)):
                 con.execute("ROLLBACK")
@@ -131,7 +133,7 @@ def commit(
                 con.execute(f'DELETE FROM lake."{table}" WHERE {predicate}')
             for table, paths in files.items():
                 new = [p for p in paths if table in replace or f"{table}/{p.name}" not in live]
-                _register(con, table, [_own_name(p, table, live | ended) for p in new])
+                _register(con, table, [_own_name(p, table, taken) for p in new])
             _register_rows(con, lake, RUNS, [_run_row(run_id, run)])
             _register_rows(con, lake, PARTS, [_part_row(run_id, p) for p in parts])
             _sync_since(lake, {*replace}, started)
@@ -144,12 +146,13 @@ def commit(
 
 
 def _registered(con: duckdb.DuckDBPyConnection) -> tuple[set[str], set[str]]:
-    """`table/file` of every data file in the catalog: those that count now, and those of older snapshots only."""
+    """`table/file`: what counts now, as pack named it; and every file that any snapshot knows, by its own name."""
     found = con.execute(
-        f"SELECT t.table_name || '/' || parse_filename(f.path), bool_or(f.end_snapshot IS NULL) "
-        f"FROM {METADATA}.ducklake_data_file f JOIN {METADATA}.ducklake_table t USING (table_id) GROUP BY ALL"
+        f"SELECT t.table_name, parse_filename(f.path), f.end_snapshot IS NULL "
+        f"FROM {METADATA}.ducklake_data_file f JOIN {METADATA}.ducklake_table t USING (table_id)"
     ).fetchall()
-    return {name for name, is_live in found if is_live}, {name for name, is_live in found if not is_live}
+    live = {f"{table}/{_AGAIN.sub('', name)}" for table, name, is_live in found if is_live}
+    return live, {f"{table}/{name}" for table, name, _ in found}
 
 
 def _is_run(con: duckdb.DuckDBPyConnection, run_id: str) -> bool:
@@ -168,7 +171,7 @@ def _own_name(path: Path, table: str, taken: set[str]) -> Path:
     own, number = path, 1
     while f"{table}/{own.name}" in taken:
         number += 1
-        own = path.with_name(f"{path.stem}-{number}.parquet")
+        own = path.with_name(f"{path.stem}-{number}.parquet")  # what _AGAIN undoes
     if own != path and not own.exists():
         os.link(path, own)
     return own
