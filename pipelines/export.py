@@ -17,16 +17,16 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from warehouse.commit import CommitResult, RunInfo, commit, forget_staged
-from warehouse.pack import pack, pack_query
-from warehouse.parts import Part, find_part, write_part
-from warehouse.parts import key as content_key
 
 from pipelines.engines import Engine
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe
 from warehouse.buckets import nearest_sql
+from warehouse.commit import CommitResult, RunInfo, commit, forget_staged
 from warehouse.lake import Lake
+from warehouse.pack import pack, pack_query
+from warehouse.parts import Part, find_part, write_part
+from warehouse.parts import key as content_key
 from warehouse.schema import PLACEMENTS, SHARD_INDEX
 from warehouse.shards import ShardSample, image_id_of, shard_key, write_shard
 from warehouse.sources import ImageReader
@@ -67,7 +67,7 @@ class Unstored:
 
 @dataclass(frozen=True)
 class Exported:
-    """What one unit gave: the staged rows of `shard_index` (None where no image could be stored) and what it could not."""
+    """What one unit gave: staged rows of `shard_index` (None where no image could be stored), and what it could not."""
 
     part: Part | None
     unstored: tuple[Unstored, ...]
