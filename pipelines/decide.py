@@ -65,6 +65,7 @@ def decide(lake: Lake, recipe: Recipe, *, progress: Progress = silent) -> Decide
     """
     started = time.monotonic()
     with lake.lock("decide"):
+        lake.tmp.mkdir(exist_ok=True)  # where what does not fit in memory goes
         con = lake.connect()
         try:
             ensure_tables(lake, con, recipe)
@@ -189,9 +190,8 @@ def needed_signals(recipe: Recipe) -> tuple[Signal, ...]:
 def ensure_tables(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     """Make the signal tables that the recipe and the views read, where no scan has made them: empty, all is missing."""
     needed = {HEADER, PIXELS, *(s.table for s in recipe.signals if s.table.startswith(SIGNAL_PREFIX))}
-    for table in installed_tables():
-        if table.name in needed:
-            lake.ensure_table(con, table)
+    for table in (*(t for t in installed_tables() if t.name in needed), DECISIONS, RECIPES):
+        lake.ensure_table(con, table)
     views.refresh(con)
 
 
@@ -221,7 +221,8 @@ def _decision_rows(recipe: Recipe) -> str:
     return f"""
         SELECT image_id, {quoted(recipe.hash)} AS recipe, stage_reached,
             CASE WHEN duplicate_of IS NULL THEN outcome ELSE 'duplicate' END AS outcome,
-            failed_rules, pending_rules, missing_signals, duplicate_of
+            failed_rules, pending_rules, missing_signals, duplicate_of,
+            fails::UBIGINT AS failed_bits, waits::UBIGINT AS pending_bits
         FROM judged JOIN verdicts USING (fails, waits, missing) LEFT JOIN repeats USING (image_id)"""
 
 

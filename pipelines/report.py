@@ -83,20 +83,24 @@ def _count(images: int) -> str:
 
 # Rules that images fail, or wait at, at the stage at which they leave the funnel.
 _LEFT_BY = """
-WITH rule AS (SELECT r.stage, r.name FROM (SELECT unnest(rules) AS r FROM current_recipe)),
-verdict AS (
-    SELECT row_number() OVER () AS id, images, outcome = 'pending' AS waits,
-        CASE outcome WHEN 'dropped' THEN failed_rules ELSE pending_rules END AS names
-    FROM (
-        SELECT outcome, failed_rules, pending_rules, count(*) AS images FROM decisions
-        WHERE outcome IN ('dropped', 'pending') AND recipe = (SELECT recipe FROM current_recipe)
-        GROUP BY ALL
-    )
+WITH rule AS (
+    SELECT r.stage, r.name, 1::UBIGINT << (place - 1) AS bit
+    FROM (SELECT unnest(rules) AS r, generate_subscripts(rules, 1) AS place FROM current_recipe)
 ),
-named AS (SELECT v.*, r.stage, r.name FROM verdict v JOIN rule r ON list_contains(v.names, r.name))
+verdict AS (
+    SELECT outcome = 'pending' AS waits, CASE outcome WHEN 'dropped' THEN failed_bits ELSE pending_bits END AS bits,
+        count(*) AS images
+    FROM decisions
+    WHERE outcome IN ('dropped', 'pending') AND recipe = (SELECT recipe FROM current_recipe)
+    GROUP BY ALL
+),
+named AS (
+    SELECT v.waits, v.images, r.stage, r.name, min(r.stage) OVER (PARTITION BY v.waits, v.bits) AS leaving_at
+    FROM verdict v JOIN rule r ON v.bits & r.bit <> 0
+)
 SELECT stage, CASE WHEN waits THEN name || ' not measured' ELSE name END AS reason, sum(images)::BIGINT AS images
 FROM named
-WHERE stage = (SELECT min(n.stage) FROM named n WHERE n.id = named.id)
+WHERE stage = leaving_at
 GROUP BY ALL
 ORDER BY stage, images DESC, reason
 """

@@ -138,6 +138,8 @@ DECISIONS = Table(
         Column("pending_rules", STRINGS, "every rule that is NULL and so cannot be judged yet, in recipe order"),
         Column("missing_signals", STRINGS, "every signal that a rule needed and that is NULL, sorted"),
         Column("duplicate_of", STRING, "image_id of the better-ranked kept neighbour; NULL unless outcome = duplicate"),
+        Column("failed_bits", pa.uint64(), "failed_rules as a number: bit n is the recipe's n-th rule, from 0"),
+        Column("pending_bits", pa.uint64(), "pending_rules as a number: bit n is the recipe's n-th rule, from 0"),
     ),
     key=("recipe", "image_id"),
 )

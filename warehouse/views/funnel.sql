@@ -7,23 +7,23 @@ stage AS (
     SELECT place, s.number, s.name
     FROM (SELECT unnest(stages) AS s, generate_subscripts(stages, 1) AS place FROM chosen)
 ),
-rule AS (SELECT r.name, r.stage FROM (SELECT unnest(rules) AS r FROM chosen)),
+rule AS (
+    SELECT r.stage, 1::UBIGINT << (place - 1) AS bit
+    FROM (SELECT unnest(rules) AS r, generate_subscripts(rules, 1) AS place FROM chosen)
+),
 verdict AS (
-    SELECT row_number() OVER () AS id, outcome, failed_rules, pending_rules, images
-    FROM (
-        SELECT outcome, failed_rules, pending_rules, count(*) AS images
-        FROM decisions
-        WHERE recipe = (SELECT recipe FROM chosen)
-        GROUP BY ALL
-    )
+    SELECT outcome, CASE outcome WHEN 'dropped' THEN failed_bits ELSE pending_bits END AS bits, count(*) AS images
+    FROM decisions
+    WHERE recipe = (SELECT recipe FROM chosen)
+    GROUP BY ALL
 ),
 -- The stage at which an image leaves: the first it fails, or the first it waits at where it fails none.
 leaving AS (
     SELECT v.outcome, v.images, min(r.stage) AS number
     FROM verdict v
-    JOIN rule r ON list_contains(CASE v.outcome WHEN 'dropped' THEN v.failed_rules ELSE v.pending_rules END, r.name)
+    JOIN rule r ON v.bits & r.bit <> 0
     WHERE v.outcome IN ('dropped', 'pending')
-    GROUP BY v.id, v.outcome, v.images
+    GROUP BY v.outcome, v.bits, v.images
 ),
 delivered AS (SELECT status, count(*) AS images FROM inputs GROUP BY status),
 step AS (

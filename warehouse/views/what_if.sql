@@ -23,24 +23,29 @@ pair AS MATERIALIZED (
         AND text_differs IS NOT TRUE
 ),
 paired AS MATERIALIZED (SELECT a AS image_id FROM pair UNION SELECT b FROM pair),
+now AS MATERIALIZED (
+    SELECT outcome, count(*) AS images FROM lake.decisions WHERE recipe = (SELECT recipe FROM chosen) GROUP BY outcome
+),
+replaced AS (
+    SELECT coalesce(bit_or(1::UBIGINT << (place - 1)), 0::UBIGINT) AS bits
+    FROM (SELECT unnest(rules) AS rule, generate_subscripts(rules, 1) AS place FROM chosen)
+    WHERE list_contains(replaces::VARCHAR[], rule.name)
+),
+-- What fails no other rule, and whether another rule waits.
 held AS (
-    SELECT image_id, outcome,
-        NOT list_has_all(replaces::VARCHAR[], failed_rules) AS fails, NOT list_has_all(replaces::VARCHAR[], pending_rules) AS waits
+    SELECT image_id, pending_bits & ~(SELECT bits FROM replaced) <> 0 AS waits
     FROM lake.decisions
-    WHERE recipe = (SELECT recipe FROM chosen)
+    WHERE recipe = (SELECT recipe FROM chosen) AND failed_bits & ~(SELECT bits FROM replaced) = 0
 ),
 asked AS (SELECT image_id, (predicate) AS answer FROM query_table(signals)),
-judged AS (
-    SELECT image_id, outcome, paired.image_id IS NOT NULL AS is_paired,
-        CASE WHEN fails OR NOT answer THEN 'dropped' WHEN waits OR answer IS NULL THEN 'pending' ELSE 'kept' END AS verdict
-    FROM held LEFT JOIN asked USING (image_id) LEFT JOIN paired USING (image_id)
-),
 tally AS MATERIALIZED (
-    SELECT outcome, verdict, count(*) AS images, list(image_id) FILTER (is_paired AND verdict = 'kept') AS paired_ids
-    FROM judged
-    GROUP BY outcome, verdict
+    SELECT
+        CASE WHEN NOT answer THEN 'dropped' WHEN waits OR answer IS NULL THEN 'pending' ELSE 'kept' END AS outcome,
+        count(*) AS images, list(held.image_id) FILTER (paired.image_id IS NOT NULL) AS paired_ids
+    FROM held LEFT JOIN asked USING (image_id) LEFT JOIN paired USING (image_id)
+    GROUP BY ALL
 ),
-passing AS (SELECT unnest(paired_ids) AS image_id FROM tally),
+passing AS MATERIALIZED (SELECT unnest(paired_ids) AS image_id FROM tally WHERE outcome = 'kept'),
 candidate AS MATERIALIZED (
     SELECT image_id, h.width::BIGINT * h.height AS area, nullif(p.sharpness_256, 'nan'::FLOAT) AS sharpness
     FROM passing
@@ -48,11 +53,22 @@ candidate AS MATERIALIZED (
     LEFT JOIN (SELECT image_id, sharpness_256 FROM lake.signals_pixels SEMI JOIN passing USING (image_id)) p USING (image_id)
 ),
 duplicates AS (SELECT count(*) AS images FROM lake.resolve_duplicates('candidate', 'pair')),
+total AS (
+    SELECT
+        (SELECT coalesce(sum(images), 0) FROM now) AS decided,
+        (SELECT coalesce(sum(images), 0) FROM tally WHERE outcome = 'kept') AS passing,
+        (SELECT coalesce(sum(images), 0) FROM tally WHERE outcome = 'pending') AS pending,
+        (SELECT images FROM duplicates) AS duplicate
+),
 summed AS (
-    SELECT o.outcome, o.place,
-        coalesce((SELECT sum(images) FROM tally WHERE tally.outcome = o.outcome), 0)::BIGINT AS now,
-        coalesce((SELECT sum(images) FROM tally WHERE verdict = o.outcome), 0)::BIGINT
-            + CASE o.outcome WHEN 'kept' THEN -1 WHEN 'duplicate' THEN 1 ELSE 0 END * (SELECT images FROM duplicates) AS "then"
+    SELECT o.outcome, o.place, coalesce(now.images, 0) AS now,
+        CASE o.outcome
+            WHEN 'kept' THEN passing - duplicate
+            WHEN 'dropped' THEN decided - passing - pending
+            WHEN 'pending' THEN pending
+            ELSE duplicate END::BIGINT AS "then"
     FROM (VALUES ('kept', 1), ('dropped', 2), ('pending', 3), ('duplicate', 4)) AS o(outcome, place)
+    CROSS JOIN total
+    LEFT JOIN now USING (outcome)
 )
 SELECT outcome, now, "then", "then" - now AS change FROM summed ORDER BY place
