@@ -36,7 +36,7 @@ _KINDS = {
 )
 KINDS = frozenset({"raw", "recaption", "fused", "enhanced", "synthetic"})
 _LANGUAGES = {
-    code: code for code in words("en zh ja ko ru ar hi th he el fr de es it pt nl pl tr vi id uk cs sv fa bn")
+    code: code for code in words("en zh ja ko ru ar hi th he el fr de es it pt nl pl tr vi uk cs sv fa bn")
 } | {"cn": "zh", "jp": "ja", "kr": "ko", "english": "en", "chinese": "zh", "japanese": "ja", "korean": "ko"}
 
 _URL = ("source_url", "url", "image_url", "img_url", "original_url")

@@ -6,6 +6,7 @@ every uri is text.
 
 from __future__ import annotations
 
+import datetime
 import errno
 import os
 import stat as stat_module
@@ -87,7 +88,10 @@ def _local_stamp(info: os.stat_result) -> str:
 
 
 def _remote_stamp(info: dict[str, Any]) -> str:
-    return f"{info.get('size')}:{next((info[k] for k in _STAMPS if info.get(k) is not None), '')}"
+    """Size and etag or time of an object; a store may give the same time as a number here and as a datetime there."""
+    value = next((info[k] for k in _STAMPS if info.get(k) is not None), "")
+    value = value.timestamp() if isinstance(value, datetime.datetime) else value
+    return f"{info.get('size')}:{f'{value:.6f}' if isinstance(value, float) else value}"
 
 
 def look(uri: str) -> Entry | None:
