@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDE = 80  # characters of a caption that are shown
+FRAME = 13  # columns that the lines of a table of four take
 VALUE = 20  # characters of a signal's value
 COLOURS = {"passes": "green", "fails": "red", "not measured": "yellow", "does not apply": "dim"}
 
@@ -30,7 +31,7 @@ def render(story: Story) -> None:
             _table("captions of its duplicates", story.inherited_captions, ("kind", "lang", "text", "caption_of"))
         )
     if story.signals:
-        console.print(_signals(story.signals))
+        console.print(_signals(story.signals, console.width))
     if story.rules:
         console.print(_rules(story))
     if story.neighbours:
@@ -77,15 +78,18 @@ def _rules(story: Story) -> Table:
     return table
 
 
-def _signals(rows: Sequence[Row]) -> Table:
+def _signals(rows: Sequence[Row], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title="signals", title_justify="left")
     cells = [(r["table"].removeprefix("signals_"), r["name"], _value(r["value"])[:VALUE]) for r in rows]
-    for place, heading in enumerate(("from", "signal", "value")):  # these are whole, what they are takes what is left
-        table.add_column(heading, no_wrap=True, min_width=max(len(heading), *(len(cell[place]) for cell in cells)))
-    table.add_column("what it is", no_wrap=True, overflow="ellipsis")
+    headings = ("from", "signal", "value")
+    widths = [max(len(h), *(len(c[place]) for c in cells)) for place, h in enumerate(headings)]
+    for heading, wide in zip(headings, widths, strict=True):
+        table.add_column(heading, no_wrap=True, min_width=wide)
+    left = width - sum(widths) - FRAME
+    table.add_column("what it is", no_wrap=True, overflow="ellipsis", max_width=max(left, 12))
     for cell, row in zip(cells, rows, strict=True):
         table.add_row(*(Text(text) for text in cell), Text(row["doc"]))
     return table
