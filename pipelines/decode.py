@@ -28,9 +28,6 @@ Gray = npt.NDArray[np.uint8]  # (height, width)
 Colour = npt.NDArray[np.uint8]  # (height, width, 3), RGB
 Planes = npt.NDArray[np.uint8]  # (3, height, width), RGB
 
-_BILINEAR = Image.Resampling.BILINEAR
-_BOX = Image.Resampling.BOX
-
 #: Pillow's way to bring a picture stored with each EXIF orientation upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -60,8 +57,8 @@ class Picture:
 
     @cached_property
     def luma_image(self) -> Image.Image:
-        """Luma (ITU-R 601-2) at the working size, antialiased."""
-        return _resized(self.image if self.is_gray else self.image.convert("L"), self.size, _BILINEAR)
+        """Luma (ITU-R 601-2) at the working size."""
+        return _resized(self.image if self.is_gray else self.image.convert("L"), self.size)
 
     @cached_property
     def luma(self) -> Gray:
@@ -72,23 +69,22 @@ class Picture:
     def luma64(self) -> Gray:
         """(64, 64) luma 0-255 of the whole picture, aspect given up."""
         small = min(self.size) < 64
-        return np.asarray(self.luma_image.resize((64, 64), _BILINEAR if small else _BOX))
+        how = Image.Resampling.BILINEAR if small else Image.Resampling.BOX
+        return np.asarray(self.luma_image.resize((64, 64), how))
 
     @cached_property
     def rgb(self) -> Colour:
-        """(height, width, 3) RGB 0-255 at the working size, antialiased."""
-        return _rgb(_resized(self.image, self.size, _BILINEAR))
+        """(height, width, 3) RGB 0-255 at the working size."""
+        return _rgb(_resized(self.image, self.size))
 
     @cached_property
     def planes_half(self) -> Planes:
         """(3, height, width) RGB 0-255 at half the working size, for statistics of colour.
 
-        Means of the largest whole blocks, then the nearest of these: a sample of the picture, not made to be looked at.
+        The nearest pixels of the decoded picture: a fair sample of it, not made to be looked at.
         """
-        width, height = max(1, self.size[0] // 2), max(1, self.size[1] // 2)
-        blocks = max(1, min(self.image.width // width, self.image.height // height))
-        sample = _resized(self.image.reduce(blocks), (width, height), Image.Resampling.NEAREST)
-        return np.ascontiguousarray(_rgb(sample).transpose(2, 0, 1))
+        size = (max(1, self.size[0] // 2), max(1, self.size[1] // 2))
+        return np.ascontiguousarray(_rgb(_resized(self.image, size, Image.Resampling.NEAREST)).transpose(2, 0, 1))
 
 
 def _rgb(image: Image.Image) -> Colour:
@@ -96,7 +92,10 @@ def _rgb(image: Image.Image) -> Colour:
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
 
 
-def _resized(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
+def _resized(image: Image.Image, size: tuple[int, int], how: Image.Resampling = Image.Resampling.BOX) -> Image.Image:
+    """Reduced by means of areas: on photographs whose shorter side was 256 to 1024, the sharpness of one scene then
+    stays within a factor of 1.3. With Pillow's triangle (BILINEAR) it varies by 3, as that blurs by how much is left to
+    reduce after the scaled decode."""
     return image if image.size == size else image.resize(size, how)
 
 
@@ -153,7 +152,7 @@ def _decode_pillow(data: bytes, kind: str, size: tuple[int, int]) -> Image.Image
 
 
 def _true_colours(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Any mode to L or RGB on white, reduced by a whole factor on the way where it is more than twice `size`."""
+    """Any mode to L or RGB on white, reduced by a whole factor on the way where it is twice `size` or more."""
     if image.mode in ("P", "PA") or (image.mode in ("1", "L", "RGB") and "transparency" in image.info):
         image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
     if image.mode in ("1", "La", "LA"):
@@ -168,7 +167,7 @@ def _true_colours(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if alpha:
         # Colours weighted by their alpha: a reduction must not bleed what is transparent.
         image = image.convert(alpha)
-    factor = min(image.width // size[0], image.height // size[1]) // 2
+    factor = min(image.width // size[0], image.height // size[1])
     if factor > 1:
         image = image.reduce(factor)
     return _on_white(image) if image.mode in ("La", "RGBa") else image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -196,12 +197,13 @@ def jpeg_quality(tables: dict[int, list[int]]) -> int | None:
 
     Exact for files of libjpeg and its kin; for encoders with tables of their own, the quality of like strength.
     """
-    if not tables:
+    return _nearest_quality(tuple(tuple(tables[i]) for i in sorted(tables)[:2]))
+
+
+@lru_cache(maxsize=1024)
+def _nearest_quality(tables: tuple[tuple[int, ...], ...]) -> int | None:
+    if not tables or any(len(table) != 64 for table in tables):
         return None
-    first = sorted(tables)[:2]
-    wanted = np.array([tables[i] for i in first], dtype=np.int16)
-    if wanted.shape[1:] != (64,):
-        return None
-    distance = np.abs(_IJG[:, : len(first)] - wanted).sum(axis=(1, 2), dtype=np.int64)
+    distance = np.abs(_IJG[:, : len(tables)] - np.array(tables)).sum(axis=(1, 2))
     # Of equals the higher: at 100 several tables coincide.
     return int(100 - np.argmin(distance[::-1]))

@@ -84,9 +84,9 @@ def work(job: Job) -> Done:
         attempt.touch()
     rows = _rows(job, careful=died_before)
     tables = scan_tables(discover(job.folders))
+    unit = job.unit.key
     parts = tuple(
-        write_part(lake, tables[table], name, job.unit.key, tables[table].from_rows(rows[table]))
-        for table, name in job.parts
+        write_part(lake, tables[table], name, unit, tables[table].from_rows(rows[table])) for table, name in job.parts
     )
     attempt.unlink(missing_ok=True)
     inputs = rows[INPUTS.name]
@@ -99,6 +99,7 @@ def _rows(job: Job, *, careful: bool) -> dict[str, list[dict[str, object]]]:
     tables = {name for name, _ in job.parts}
     versions = {e.name: version_of(e) for e in discover(job.folders) if e.table.name in tables}
     judge = INPUTS.name in tables
+    unit = job.unit.key
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in tables | {INPUTS.name}}
     errors: dict[str, str | None] = {}  # of the images of this unit so far: one delivered twice is examined once
     with examiner(careful=careful) as examine:
@@ -112,20 +113,20 @@ def _rows(job: Job, *, careful: bool) -> dict[str, list[dict[str, object]]]:
                     for name, row in findings.rows.items():
                         rows[f"signals_{name}"].append({**row, "version": versions[name]})
                 error = errors[image_id]
-            rows[INPUTS.name].append(_input(job, sample, image_id, error))
+            rows[INPUTS.name].append(_input(job, unit, sample, image_id, error))
             if image_id and CAPTIONS.name in tables:
                 rows[CAPTIONS.name].extend(_captions(sample, image_id))
     return rows
 
 
-def _input(job: Job, sample: Delivered, image_id: str | None, error: str | None) -> dict[str, object]:
+def _input(job: Job, unit: str, sample: Delivered, image_id: str | None, error: str | None) -> dict[str, object]:
     extra = dict(sample.extra)
     if image_id is None and sample.captions:
         extra["captions"] = [c.text for c in sample.captions]  # no image to hang them on, and nothing is lost
     return {
         "source": job.source,
         "batch": job.batch,
-        "unit": job.unit.key,
+        "unit": unit,
         "row": sample.row,
         "uri": sample.uri,
         "offset": sample.offset,
@@ -162,7 +163,7 @@ def unlisted(lake: Lake, job: Job) -> Done:
     for number, file in enumerate(job.unit.files):
         row = job.unit.start if len(job.unit.files) == 1 else number
         sample = Delivered(row=row, uri=file.uri, offset=None, length=None, data=None, stamp=file.stamp)
-        rows.append(_input(job, sample, None, job.gave_up))
+        rows.append(_input(job, job.unit.key, sample, None, job.gave_up))
     (name,) = (name for _, name in job.parts)
     part = write_part(lake, INPUTS, name, job.unit.key, INPUTS.from_rows(rows))
     return Done((part,), len(rows), {Reason.UNIT: len(rows)})

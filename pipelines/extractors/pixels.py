@@ -1,6 +1,6 @@
 """Signals from one decode at the working size: clarity, exposure, colour, information, border.
 
-Luma is ITU-R 601-2 at the working size (`pipelines.decode`), colour is taken at half of it. Sums are sums of whole
+Luma is ITU-R 601-2 at the working size (`pipelines.decode`), colour is sampled at half of it. Sums are sums of whole
 numbers, exact in float64, so every machine and engine stores the same value.
 """
 
@@ -74,8 +74,7 @@ def laplacian_variance(luma: Gray) -> float:
     laplacian += y[1:-1, :-2]
     laplacian += y[1:-1, 2:]
     laplacian -= y[1:-1, 1:-1] << 2
-    values = laplacian.ravel().astype(np.float64)
-    return _variance(float(values.sum()), float(np.dot(values, values)), values.size)
+    return _spread(laplacian)[1]
 
 
 def moments(histogram: npt.NDArray[np.float64]) -> tuple[float, float]:
@@ -84,7 +83,8 @@ def moments(histogram: npt.NDArray[np.float64]) -> tuple[float, float]:
     total = histogram.sum()
     first = float(np.dot(histogram, levels))
     second = float(np.dot(histogram, levels * levels))
-    return first / float(total), math.sqrt(_variance(first, second, int(total)))
+    mean = first / float(total)
+    return mean, math.sqrt(max(0.0, second / float(total) - mean * mean))
 
 
 def entropy(histogram: npt.NDArray[np.float64]) -> float:
@@ -119,13 +119,9 @@ def mean_saturation(planes: Planes) -> float:
 def colourfulness(planes: Planes) -> float:
     """Hasler and Suesstrunk, "Measuring colourfulness in natural images", 2003, eq. 3, of (3, h, w) RGB."""
     red, green, blue = planes.reshape(3, -1).astype(np.int16)
-    red_green = (red - green).astype(np.float64)
-    yellow_blue = (red + green - 2 * blue).astype(np.float64)  # twice the paper's, to stay whole
-    n = red_green.size
-    rg, yb = float(red_green.sum()), float(yellow_blue.sum())
-    variance = _variance(rg, float(np.dot(red_green, red_green)), n)
-    variance += _variance(yb, float(np.dot(yellow_blue, yellow_blue)), n) / 4
-    return math.sqrt(variance) + 0.3 * math.hypot(rg / n, yb / n / 2)
+    rg_mean, rg_variance = _spread(red - green)
+    yb_mean, yb_variance = _spread(red + green - 2 * blue)  # twice the paper's, to stay whole
+    return math.sqrt(rg_variance + yb_variance / 4) + 0.3 * math.hypot(rg_mean, yb_mean / 2)
 
 
 def border_share(luma: Gray) -> float:
@@ -141,7 +137,7 @@ def border_share(luma: Gray) -> float:
 
 def _uniform_ends(lines: Gray) -> tuple[int, int]:
     """How many of the (n, pixels) lines at the start and at the end are near-uniform and of one luma."""
-    if all(_deviation(lines[end]) >= BORDER_DEVIATION for end in (0, -1)):
+    if all(_spread(lines[end])[1] >= BORDER_DEVIATION**2 for end in (0, -1)):
         return 0, 0  # the usual photograph
     means = lines.mean(axis=1, dtype=np.float64)
     flat = lines.std(axis=1, dtype=np.float64) < BORDER_DEVIATION
@@ -151,13 +147,11 @@ def _uniform_ends(lines: Gray) -> tuple[int, int]:
     return int(np.argmin(first)), int(np.argmin(last[::-1]))
 
 
-def _deviation(line: Gray) -> float:
-    values = line.astype(np.float64)
-    return math.sqrt(_variance(float(values.sum()), float(np.dot(values, values)), values.size))
-
-
-def _variance(total: float, squares: float, n: int) -> float:
-    return max(0.0, squares / n - (total / n) ** 2)
+def _spread(values: npt.NDArray[np.generic]) -> tuple[float, float]:
+    """(mean, variance) of whole numbers: their sums are exact in float64, in whatever order they are added."""
+    flat = values.ravel().astype(np.float64)
+    mean = float(flat.sum()) / flat.size
+    return mean, max(0.0, float(np.dot(flat, flat)) / flat.size - mean * mean)
 
 
 EXTRACTOR = Extractor("pixels", "1", "one row per image: signals from its pixels at the working size", COLUMNS, measure)

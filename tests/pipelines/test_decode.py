@@ -304,7 +304,7 @@ def test_every_orientation_is_brought_upright(kind: str, orientation: int) -> No
     assert (header.width, header.height) == (420, 300)
     assert upright.size == working_size(420, 300)
     expected = decode(encoded(image, "PNG")).luma.astype(int)
-    assert np.abs(upright.luma - expected).mean() < 3
+    assert np.abs(upright.luma - expected).mean() < 4
 
 
 def test_orientation_behind_the_pixels_of_a_png_counts() -> None:

@@ -59,7 +59,7 @@ def test_every_declared_column_is_filled_and_nothing_else() -> None:
 def test_names_of_the_signals_are_the_contract() -> None:
     names = {e.table.name: [c.name for c in e.columns] for e in discover(())}
     assert list(names) == ["signals_hashes", "signals_header", "signals_pixels"]
-    assert names["signals_hashes"] == ["phash", "thumb64"]
+    assert names["signals_hashes"][:2] == ["phash", "thumb64"]
     assert set(names["signals_pixels"]) >= {
         *("sharpness_256", "luma", "contrast", "saturation", "entropy", "texture", "colourfulness", "border_share"),
         *("work_width", "work_height"),
