@@ -38,15 +38,17 @@ def nearest_sql(width: str, height: str, buckets: Sequence[str] = ASPECT_BUCKETS
 
     Neighbouring buckets meet at the geometric mean of their ratios, so the rule is a ladder of comparisons.
     """
+    ranks = {bucket: i for i, bucket in reversed(list(enumerate(buckets)))}
     unique: dict[float, str] = {}
-    for bucket in buckets:
-        unique.setdefault(round(math.log(ratio(bucket)), 9), bucket)
-    logs = sorted(unique)
-    at = f"ln(CAST({width} AS DOUBLE) / {height})"
+    for bucket in ranks:  # of buckets with one ratio the first in the list stands, as in `nearest`
+        unique[ratio(bucket)] = bucket
+    ordered = [unique[value] for value in sorted(unique)]
+    at = f"round(ln(CAST({width} AS DOUBLE) / {height}), 9)"
     steps = []
-    for low, high in pairwise(logs):
+    for low, high in pairwise(ordered):
+        middle = round((math.log(ratio(low)) + math.log(ratio(high))) / 2, 9)
         # on a tie the bucket that comes first in the list wins, as in `nearest`
-        sign = "<=" if list(buckets).index(unique[low]) < list(buckets).index(unique[high]) else "<"
-        steps.append(f"WHEN round({at}, 9) {sign} {(low + high) / 2!r} THEN '{unique[low]}'")
-    ladder = f"CASE {' '.join(steps)} ELSE '{unique[logs[-1]]}' END" if steps else f"'{unique[logs[0]]}'"
+        sign = "<=" if ranks[low] < ranks[high] else "<"
+        steps.append(f"WHEN {at} {sign} {middle!r} THEN '{low}'")
+    ladder = f"CASE {' '.join(steps)} ELSE '{ordered[-1]}' END" if steps else f"'{ordered[0]}'"
     return f"CASE WHEN {width} > 0 AND {height} > 0 THEN {ladder} END"
