@@ -7,7 +7,7 @@ positions to slots, positions are cut into batches, and a second permutation sen
 What is left over at the end of a bucket's positions is its tail: dropped, counted, and different in every epoch.
 
 Cost: nothing is stored for unweighted buckets in `shuffle` and `sequential` order. A weighted bucket keeps 8 bytes per
-64 records and epoch (12.5 MB for 100 million) and one pass over the weights; `block` keeps 12 bytes a step and epoch.
+16 records and epoch (50 MB for 100 million) and one pass over the weights; `block` keeps 12 bytes a step and epoch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UInt64 = npt.NDArray[np.uint64]
 Float32 = npt.NDArray[np.float32]
 
 ROUNDS = 6  # even, so that the two halves end where they began
-CHUNK = 64  # records whose copies are counted together
+CHUNK = 16  # records whose copies are counted together: more cost time at every batch, fewer cost memory
 _PASS = 1 << 20  # records weighed at once
 
 
@@ -222,8 +222,9 @@ class EpochPlan:
         within = slots - counts[chunk]
         at = start + chunk[:, None] * CHUNK + np.arange(CHUNK)
         stop = self.buckets[bucket].stop
-        chosen = self._records[np.minimum(at, stop - 1)]
-        number = np.where(at < stop, copies(chosen["weight"], chosen["check"], self._copies_secret), 0)
+        there = np.minimum(at, stop - 1)
+        number = copies(self._records["weight"][there], self._records["check"][there], self._copies_secret)
+        number[at >= stop] = 0
         upto = np.cumsum(number, axis=1)
         inside = (upto <= within[:, None]).sum(axis=1)
         rows = np.arange(len(slots))
