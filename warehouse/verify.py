@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,15 +39,21 @@ def verify(lake: Lake) -> list[Check]:
     checks = [check_catalog(lake)]
     with lake.connect(read_only=True) as con:
         con.execute("BEGIN")  # one snapshot for all of it, whatever a run commits meanwhile
-        steps: tuple[Callable[[Lake, duckdb.DuckDBPyConnection], Check], ...] = (
-            check_files,
-            check_rows,
-            check_shards,
-            check_stored,
-            check_accounting,
-            check_orphans,
-        )
-        checks += [step(lake, con) for step in steps]
+        for name, unit, look in (
+            ("packed files", "files", check_files),
+            ("tables", "rows", check_rows),
+            ("shards", "images", check_shards),
+            ("references", "columns", check_references),
+            ("accounting", "inputs", check_accounting),
+            ("orphans", "files", check_orphans),
+        ):
+            checks.append(Check(name, unit))
+            try:
+                look(lake, con, checks[-1])
+            except duckdb.Error as error:  # a file that cannot be read ends the transaction too
+                checks[-1].problems.append(f"cannot be checked ({_line(error)})")
+                con.execute("ROLLBACK")
+                con.execute("BEGIN")
     return checks
 
 
@@ -60,51 +66,41 @@ def check_catalog(lake: Lake) -> Check:
     return check
 
 
-def check_files(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
+def check_files(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Each packed file is there, hashes to its name, opens, and holds the rows that the catalog says."""
-    files = data_files(con, lake)
-    check = Check("packed files", "files", len(files))
-    for file in files:
+    for file in data_files(con, lake):
+        check.counted += 1
         check.problems += _file_problems(file)
-    return check
 
 
-def check_rows(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
+def check_rows(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Each table has the rows of its files less the deleted ones, and each key once."""
-    check = Check("tables", "rows")
     expected: dict[str, int] = {}
     for file in data_files(con, lake):
         expected[file.table] = expected.get(file.table, 0) + file.rows - file.deleted
     for table, rows in expected.items():
         keys = TABLES[table].key if table in TABLES else ("image_id",)
-        try:
-            found = _number(con, f'SELECT count(*) FROM lake."{table}"')
-            if found != rows:
-                check.problems.append(f"{table}: {found} rows, its files have {rows}")
-            check.counted += found
+        found = _number(con, f'SELECT count(*) FROM lake."{table}"')
+        if found != rows:
+            check.problems.append(f"{table}: {found} rows, its files have {rows}")
+        check.counted += found
+        if keys:
             listed = ", ".join(f'"{k}"' for k in keys)
-            if keys:
-                twice = f'SELECT {listed} FROM lake."{table}" GROUP BY {listed} HAVING count(*) > 1'
-                for row in con.execute(f"{twice} ORDER BY ALL LIMIT {SHOWN}").fetchall():
-                    check.problems.append(f"{table}: {', '.join(map(str, row))} is there more than once")
-        except duckdb.Error as error:
-            check.problems.append(f"{table}: cannot be read ({_line(error)})")
-    return check
+            twice = f'SELECT {listed} FROM lake."{table}" GROUP BY {listed} HAVING count(*) > 1'
+            for row in con.execute(f"{twice} ORDER BY ALL LIMIT {SHOWN}").fetchall():
+                check.problems.append(f"{table}: {', '.join(map(str, row))} is there more than once")
 
 
-def check_shards(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
+def check_shards(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Each image in the pool: header, offsets, sizes, SHA-256 and XXH3 of its bytes are what the index says."""
-    check = Check("shards", "images")
     for shard in _column(con, "SELECT DISTINCT shard FROM shard_index ORDER BY 1"):
         rows = con.execute("SELECT * FROM shard_index WHERE shard = ?", [shard]).to_arrow_table().to_pylist()
         check.problems += check_shard(lake.pool / str(shard), rows)
         check.counted += len(rows)
-    return check
 
 
-def check_stored(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
+def check_references(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Every id that another table names was delivered; every placed image is in the pool."""
-    check = Check("references", "tables")
     delivered = "SELECT image_id FROM inputs WHERE image_id IS NOT NULL"
     for table, column, known in (
         ("captions", "image_id", delivered),
@@ -119,12 +115,11 @@ def check_stored(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
         if lost:
             what = "in no shard" if table == "placements" else "not in inputs"
             check.problems.append(f"{table}: {lost} values of {column} are {what}")
-    return check
 
 
-def check_accounting(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
+def check_accounting(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """For each recipe: error + repeat + pending + dropped + duplicate + kept are the inputs it was decided on."""
-    check = Check("accounting", "inputs", _number(con, "SELECT count(*) FROM inputs"))
+    check.counted = _number(con, "SELECT count(*) FROM inputs")
     for status in _column(con, "SELECT DISTINCT status FROM inputs WHERE status NOT IN ('ok', 'repeat', 'error')"):
         check.problems.append(f"inputs: status {status} is none of ok, repeat, error")
     if unnamed := _number(con, "SELECT count(*) FROM inputs WHERE status = 'error' AND coalesce(error, '') = ''"):
@@ -144,12 +139,10 @@ def check_accounting(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
             check.problems.append(f"recipe {recipe}: {decided} decisions on {read} images that were there to decide on")
         elif undecided:
             check.notes.append(f"recipe {recipe}: {undecided} images came after it was last decided; run decide")
-    return check
 
 
-def check_orphans(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
+def check_orphans(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Files that count for nothing. None of them is harmful; `glyphmill clean` sweeps them."""
-    check = Check("orphans", "files")
     known = known_files(con, lake)
     packed = [p for p in lake.tables.rglob("*") if p.is_file() and p not in known]
     staged = [p for p in lake.staging.rglob("*") if p.is_file()]
@@ -159,7 +152,6 @@ def check_orphans(lake: Lake, con: duckdb.DuckDBPyConnection) -> Check:
         check.counted += len(found)
         if found:
             check.notes.append(f"{len(found)} {what}, {found[0].name} say: left by a run that was stopped, or in use")
-    return check
 
 
 def _file_problems(file: DataFile) -> Iterator[str]:

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.commit import CommitResult, RunInfo, commit, commit_parts, pack_query
-from warehouse.lake import Lake
+from warehouse.lake import Lake, sql_type
 from warehouse.parts import Part, key, write_part
 from warehouse.schema import CAPTIONS, DECISIONS, INPUTS, Column, Table, signal_table
 
@@ -96,14 +96,17 @@ def scan(
     return commit_parts(lake, con, RunInfo("scan", batch), parts, TABLES)
 
 
+def decisions(recipe: str, outcome: str) -> str:
+    """SELECT list of `decisions`, to be followed by FROM something with image_id."""
+    given = {"image_id": "image_id", "recipe": f"'{recipe}'", "outcome": f"'{outcome}'", "stage_reached": "2"}
+    columns = (f'{given.get(c.name, "NULL")}::{sql_type(c.type)} AS "{c.name}"' for c in DECISIONS.columns)
+    return f"SELECT {', '.join(columns)}"
+
+
 def decide(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: str = "r1", outcome: str = "kept") -> CommitResult:
     """Decide on every image: a replacing commit, as the real pass does it."""
     before = lake.snapshot(con)
-    sql = (
-        f"SELECT image_id, '{recipe}' AS recipe, 2::TINYINT AS stage_reached, '{outcome}' AS outcome, []::VARCHAR[] AS "
-        "failed_rules, []::VARCHAR[] AS pending_rules, []::VARCHAR[] AS missing_signals, NULL::VARCHAR AS duplicate_of "
-        "FROM inputs WHERE status = 'ok'"
-    )
+    sql = f"{decisions(recipe, outcome)} FROM inputs WHERE status = 'ok'"
     files = {"decisions": pack_query(con, lake, DECISIONS, sql)}
     run = RunInfo("decide", engine="sql", recipe=recipe, snapshot=before)
     return commit(con, lake, run, files, replace={"decisions": f"recipe = '{recipe}'"})

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lakes import TABLES, caption, decide, delivery, image_id, scan, signals, stage, unit_rows
+from lakes import TABLES, caption, decide, decisions, delivery, image_id, scan, signals, stage, unit_rows
 
 from warehouse import pack as packing
 from warehouse.commit import RunInfo, commit, commit_parts, pack, pack_query
@@ -125,7 +125,7 @@ def test_a_measured_row_survives_an_error_and_the_smallest_origin_the_others(
     assert con.execute("SELECT origin FROM captions").fetchall() == [("a.json",)]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     files=st.lists(st.lists(st.integers(0, 8), min_size=1, max_size=6), min_size=1, max_size=5),
     cuts=st.integers(1, 3),
@@ -186,10 +186,7 @@ def test_a_decision_replaces_the_one_before_and_may_come_back(lake: Lake, con: d
 
 def test_a_file_that_counts_already_is_never_registered_twice(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
     scan(lake, con, [("/a", [1, 2, 3])])
-    sql = (
-        "SELECT image_id, 'r' AS recipe, 1 AS stage_reached, 'kept' AS outcome, []::VARCHAR[] AS failed_rules, "
-        "[]::VARCHAR[] AS pending_rules, []::VARCHAR[] AS missing_signals, NULL AS duplicate_of FROM images"
-    )
+    sql = f"{decisions('r', 'kept')} FROM images"
     files = pack_query(con, lake, DECISIONS, sql)
     for batch in ("one", "another"):
         commit(con, lake, RunInfo("decide", batch), {"decisions": files})
@@ -237,7 +234,6 @@ def test_a_part_of_a_run_is_never_seen(lake: Lake, con: duckdb.DuckDBPyConnectio
     first, both = (72, 62, 62), (112, 102, 102)
     assert seen <= {(0, 0, 0), (72, 62, 0), first, (112, 102, 62), both}, seen
     assert both in seen
-    assert len(seen) >= 3
 
 
 def test_kill_9_at_any_moment_leaves_the_last_commit_and_a_rerun_the_same_lake(tmp_path: Path) -> None:
