@@ -201,11 +201,42 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
     assert sample.uri.encode().startswith(b"file:///")
 
 
+def test_rows_may_name_files_by_number(tmp_path: Path) -> None:
+    fill(tmp_path, {"007.png": picture(7), "8.png": picture(8)})
+    fill(
+        tmp_path, {"captions.csv": "ID,Caption\n007,seven\n9,nine\n", "metadata.jsonl": '{"id": 8, "text": "eight"}\n'}
+    )
+    got = by_name(deliver(tmp_path))
+    assert {name: [t for _, t, _ in texts(s)] for name, s in got.items()} == {
+        "007.png": ["seven"],
+        "8.png": ["eight"],
+        "9": ["nine"],
+    }
+
+
+def test_odd_names_in_a_table(tmp_path: Path) -> None:
+    odd = ["http://a/b.jpg", "/etc/passwd", "../../x.png", "a\0b", "\ud800", "x" * 5000, ".", "", " "]
+    lines = "\n".join(json.dumps({"file_name": name, "text": "t"}) for name in odd)
+    fill(tmp_path, {"a.png": picture(1), "captions.jsonl": lines})
+    samples = deliver(tmp_path)
+    assert len(samples) == 1 + len(odd)
+    assert all(s.uri.encode() and (s.data is None) == (s.error is not None) for s in samples)
+
+
+def test_a_table_that_names_no_files_is_one_error_row(tmp_path: Path) -> None:
+    fill(tmp_path, {"a.png": picture(1), "labels.csv": "class;count\n1;2\n3;4\n"})
+    got = by_name(deliver(tmp_path))
+    assert got["a.png"].error is None
+    assert (got["labels.csv"].error or "").startswith("caption table: no column names the files; looked for file_name")
+
+
 def test_one_file(tmp_path: Path) -> None:
-    fill(tmp_path, {"a.png": picture(1), "b.png": picture(2)})
+    fill(tmp_path, {"a.png": picture(1), "b.png": picture(2), "a.txt": "one", "a.x.y.txt": "?", "b.txt": "two"})
     (sample,) = deliver(tmp_path / "a.png")
     assert sample.data == picture(1)
     assert sample.uri == str(tmp_path / "a.png")
+    assert texts(sample) == [("raw", "one", "und")]
+    assert deliver(f"file://{tmp_path}/a.png") == [sample]
 
 
 def _units(root: Path, max_samples: int = 64) -> list[Unit]:

@@ -13,8 +13,8 @@ from functools import partial
 
 from warehouse.errors import UsageError
 from warehouse.sources import folder, tables
-from warehouse.sources.base import IMAGE_SUFFIXES, Caption, Delivered, FileState, Source, Unit
-from warehouse.sources.files import Entry, UnreadableError, list_folder, look, to_uri
+from warehouse.sources.base import IMAGE_SUFFIXES, PARQUET_SUFFIXES, Caption, Delivered, FileState, Source, Unit
+from warehouse.sources.files import Entry, UnreadableError, join, list_names, look, to_uri
 from warehouse.sources.folder import FolderSource, is_litter, suffix_of
 from warehouse.sources.reader import ImageReader, read_image
 from warehouse.sources.tar import is_tar
@@ -83,9 +83,7 @@ def read(unit: Unit) -> Iterator[Delivered]:
 
 
 def _is_parquet(name: str) -> bool:
-    from warehouse.sources.parquet import is_parquet
-
-    return is_parquet(name)
+    return name.lower().endswith(PARQUET_SUFFIXES)
 
 
 def _containers(
@@ -103,6 +101,8 @@ def _containers(
 def _units(
     root: str, column: str | None, tars: Sequence[Entry], parquets: Sequence[Entry], max_samples: int
 ) -> Iterator[Unit]:
+    if not tars and not parquets:
+        return  # a folder of images needs no Arrow
     from warehouse.sources import img2dataset, parquet, webdataset
 
     for entry in tars:
@@ -125,18 +125,19 @@ def _class(name: str) -> str | None:
     return "folder" if suffix_of(name) in IMAGE_SUFFIXES or tables.is_table(name) else None
 
 
-def _peek(entry: Entry) -> Iterator[list[Entry]]:
-    """The files of the folders at and under `entry`, nearest first, up to some number of them."""
-    waiting = deque([entry.uri])
+def _peek(uri: str) -> Iterator[list[str]]:
+    """The names of the files of the folders at and under `uri`, nearest first, until enough were seen."""
+    waiting = deque([uri])
     seen = 0
     while waiting and seen < PEEK:
+        here = waiting.popleft()
         try:
-            entries = [e for e in list_folder(waiting.popleft()) if not is_litter(e.name)]
+            found = [(name, is_folder) for name, is_folder in list_names(here) if not is_litter(name)]
         except UnreadableError:
             continue
-        seen += len(entries)
-        waiting.extend(e.uri for e in entries if e.kind == "folder")
-        yield [e for e in entries if e.kind != "folder"]
+        seen += len(found)
+        waiting.extend(join(here, name) for name, is_folder in found if is_folder)
+        yield [name for name, is_folder in found if not is_folder]
 
 
 def _kind_of(entry: Entry, path: str) -> str:
@@ -144,9 +145,9 @@ def _kind_of(entry: Entry, path: str) -> str:
     if entry.kind == "file":
         return _class(entry.name) or "folder"
     anything = False
-    for files in _peek(entry):
+    for files in _peek(entry.uri):
         anything = anything or bool(files)
-        kinds = {k for e in files if (k := _class(e.name))}
+        kinds = {k for name in files if (k := _class(name))}
         if kinds == {"webdataset", "parquet"} or ({"parquet"} <= kinds and _has_stats(files)):
             return "img2dataset"
         if kinds:
@@ -156,11 +157,11 @@ def _kind_of(entry: Entry, path: str) -> str:
     raise UsageError(f"{path} holds no {LOOKED_FOR}; --kind folder takes every file for an image")
 
 
-def _has_stats(files: Sequence[Entry]) -> bool:
-    return any(e.name.endswith("_stats.json") for e in files)
+def _has_stats(files: Sequence[str]) -> bool:
+    return any(name.endswith("_stats.json") for name in files)
 
 
 def _any(entry: Entry, kind: str) -> bool:
     """Whether a folder holds anything that a named kind would read."""
     wanted = {"webdataset": is_tar, "parquet": _is_parquet, "img2dataset": _is_parquet}.get(kind, bool)
-    return any(wanted(e.name) for files in _peek(entry) for e in files)
+    return any(wanted(name) for files in _peek(entry.uri) for name in files)

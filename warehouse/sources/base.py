@@ -19,6 +19,8 @@ IMAGE_SUFFIXES = words(
     "ico icns tga ppm pgm pbm pnm pam psd svg qoi hdr exr dds pcx sgi fli flc mpo xbm xpm"
 )
 
+PARQUET_SUFFIXES = (".parquet", ".pq")
+
 MAX_BYTES = 1 << 30
 """Files and members above this many bytes become an error row ("too large: ...") without being read."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import errno
 import os
+import re
 import stat as stat_module
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from warehouse.sources.base import MAX_BYTES, FileState
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _STAMPS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated", "created")
 
 
@@ -42,13 +44,14 @@ class Entry:
 
 
 def is_remote(uri: str) -> bool:
-    return "://" in uri and not uri.startswith("file://")
+    return _SCHEME.match(uri) is not None and not uri.startswith("file://")
 
 
 def to_uri(path: str) -> str:
     """The uri of a local path or URL as a user writes it."""
-    if "://" in path:
+    if is_remote(path):
         return path.rstrip("/")
+    path = to_path(path)
     return _uri(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111 (a link is not resolved)
 
 
@@ -128,6 +131,17 @@ def list_folder(uri: str) -> list[Entry]:
             return sorted(_list_remote(uri), key=lambda e: e.name)
         with os.scandir(to_path(uri)) as found:
             return [_list_local(e) for e in sorted(found, key=lambda e: os.fsencode(e.name))]
+    except OSError as e:
+        raise UnreadableError(_reason(e)) from e
+
+
+def list_names(uri: str) -> list[tuple[str, bool]]:
+    """(name, whether it is a folder) of all in a folder, sorted, without a look at each. Raises UnreadableError."""
+    if is_remote(uri):
+        return [(e.name, e.kind == "folder") for e in list_folder(uri)]
+    try:
+        with os.scandir(to_path(uri)) as found:
+            return sorted((e.name, e.is_dir()) for e in found)
     except OSError as e:
         raise UnreadableError(_reason(e)) from e
 

@@ -12,11 +12,12 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from struct import Struct
 
 import xxhash
 
 from warehouse.sources import tables
-from warehouse.sources.base import IMAGE_SUFFIXES, Delivered, FileState, TableLine, Unit
+from warehouse.sources.base import IMAGE_SUFFIXES, PARQUET_SUFFIXES, Delivered, FileState, TableLine, Unit
 from warehouse.sources.captions import Told
 from warehouse.sources.files import (
     Entry,
@@ -28,11 +29,11 @@ from warehouse.sources.files import (
     look,
     read_file,
 )
+from warehouse.sources.tar import is_tar
 
 SIDECARS = ("txt", "json", "caption")
 MAX_SIDECAR = 64 << 20
 LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-ARCHIVES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".parquet")
 
 Opener = Callable[[Sequence[Entry], int], tuple[Iterator[Unit], set[str]]]
 """From the files of one folder and max_samples to the units of the containers among them and the names these cover."""
@@ -46,16 +47,27 @@ class Sample:
     rows: tuple[tuple[FileState, tables.Row], ...] = ()
 
 
+_PACKED = Struct("<qqq16s")  # a million rows are held at once: number, offset, length, digest
+
+
 @dataclass
 class _Table:
     """A caption table in reach of the walk: the rows that no file has claimed yet, by path relative to its folder."""
 
     state: FileState
     folder: str
-    rows: dict[str, list[tables.Row]] = field(default_factory=dict)
+    rows: dict[str, bytes] = field(default_factory=dict)
 
-    def claim(self, uri: str) -> list[tables.Row]:
-        return self.rows.pop(uri[len(self.folder) + 1 :], []) if self.rows else []
+    def add(self, name: str, row: tables.Row) -> None:
+        self.rows[name] = self.rows.get(name, b"") + _PACKED.pack(row.number, row.offset, row.length, row.digest)
+
+    def claim(self, name: str) -> list[tables.Row]:
+        """The rows that name this file, with its suffix or without; no other file gets them then."""
+        if not self.rows:
+            return []
+        stem = name.rpartition(".")[0] if suffix_of(name.rpartition("/")[2]) else name
+        packed = self.rows.pop(name, b"") + self.rows.pop(stem, b"")
+        return [tables.Row(*row) for row in _PACKED.iter_unpack(packed)]
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,8 @@ class FolderSource:
         if entry is not None and entry.kind == "folder":
             yield from self._folder(self.root, (), (), max_samples)
         elif entry is not None:
-            yield from self._files(self.root.rpartition("/")[0], [entry], (), max_samples)
+            items = self._files(self.root.rpartition("/")[0], [entry, *_sidecars_of(entry)], (), max_samples)
+            yield from (i for i in items if isinstance(i, Unit) or i.files[0].uri == self.root)
 
     def _folder(
         self, uri: str, above: tuple[_Table, ...], ancestors: tuple[tuple[int, int], ...], max_samples: int
@@ -128,7 +141,7 @@ class FolderSource:
             yield from units
             entries = [e for e in entries if e.name not in covered]
         for head, sidecars in group(entries):
-            rows = tuple((t.state, row) for t in reach for row in t.claim(head.uri))
+            rows = tuple((t.state, row) for t in reach for row in t.claim(head.uri[len(t.folder) + 1 :]))
             if head.problem is not None:
                 yield Sample((FileState(head.uri, -1, head.problem),), rows)
             else:
@@ -143,6 +156,16 @@ def suffix_of(name: str) -> str:
     """The last suffix in lower case, without its dot; empty where there is none."""
     stem, dot, suffix = name.rpartition(".")
     return suffix.lower() if dot and stem else ""
+
+
+def _sidecars_of(entry: Entry) -> list[Entry]:
+    """What may be a sidecar of a file that is a source by itself."""
+    stem = entry.name.rpartition(".")[0] or entry.name
+    try:
+        beside = list_folder(entry.uri.rpartition("/")[0])
+    except UnreadableError:
+        return []
+    return [e for e in beside if e.name.startswith(f"{stem}.") and suffix_of(e.name) in SIDECARS and e != entry]
 
 
 def group(entries: Iterable[Entry]) -> Iterator[tuple[Entry, list[Entry]]]:
@@ -189,18 +212,12 @@ def _load(table: _Table) -> Iterator[Sample]:
     try:
         for row in tables.index(table.state):
             if row.name is not None:
-                relative = _relative(row.name, table.folder)
-                table.rows.setdefault(relative, []).append(_slim(row))
+                table.add(_relative(row.name, table.folder), row)
             else:
                 problem = f"caption table: row {row.number} of {name}: {row.problem}"
                 yield Sample((FileState(table.state.uri, -1, problem),), ((table.state, row),))
     except UnreadableError as e:
         yield _broken(table.state.uri, str(e))
-
-
-def _slim(row: tables.Row) -> tables.Row:
-    """A row without its bytes, which the unit's key wants as a digest only."""
-    return tables.Row(row.number, row.offset, row.length, hashlib.sha256(row.raw).digest()[:16], row.name, None)
 
 
 def _relative(name: str, folder: str) -> str:
@@ -211,9 +228,8 @@ def _unclaimed(own: Sequence[_Table]) -> Iterator[Sample]:
     """Rows that name a file which is not there: an error row under the missing file's path."""
     missing: dict[str, list[tuple[FileState, tables.Row]]] = {}
     for table in own:
-        for name, rows in table.rows.items():
-            missing.setdefault(name, []).extend((table.state, row) for row in rows)
-        table.rows = {}
+        for name in list(table.rows):
+            missing.setdefault(name, []).extend((table.state, row) for row in table.claim(name))
     for name in sorted(missing):
         naming = missing[name]
         table_state, row = naming[0]
@@ -241,7 +257,7 @@ def _unit(samples: Sequence[Sample], root: str) -> Unit:
         for table, row in sample.rows:
             number = known.setdefault(table, len(known))
             lines.append(TableLine(at, number, row.offset, row.length, row.number))
-            digest.update(f"{at} {table.uri}\0".encode() + row.raw + tables.header_of(table))
+            digest.update(f"{at} {table.uri}\0".encode() + row.digest + tables.header_of(table))
         at += len(sample.files)
     return Unit(
         kind="folder",
@@ -291,7 +307,7 @@ def _unsupported(name: str) -> str | None:
     suffix = suffix_of(name)
     if suffix in SIDECARS:
         return f"unsupported: a .{suffix} with no image beside it"
-    if name.lower().endswith(ARCHIVES):
+    if is_tar(name) or name.lower().endswith(PARQUET_SUFFIXES):
         return "unsupported: a container among plain files; leave out --kind folder to have it opened"
     return None
 

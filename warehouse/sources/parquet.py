@@ -30,10 +30,6 @@ class NoImagesError(Exception):
     """A Parquet file without a column of image bytes."""
 
 
-def is_parquet(name: str) -> bool:
-    return name.lower().endswith((".parquet", ".pq"))
-
-
 def image_column(schema: pa.Schema, named: str | None = None) -> str:
     """The column that holds the images: the one named, else by usual names, else a {bytes, path} struct, else the only
     column of bytes. Raises NoImagesError."""

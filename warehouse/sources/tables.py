@@ -7,6 +7,7 @@ process ever holds a table's text.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -15,24 +16,28 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from warehouse.sources.base import FileState
-from warehouse.sources.files import check, open_file, read_range
-from warehouse.sources.text import NotTextError, decode_text
+from warehouse.sources.files import UnreadableError, check, open_file, read_range
+from warehouse.sources.text import NotTextError, decode_text, storable
 
 STEMS = frozenset({"caption", "captions", "metadata", "manifest", "annotations", "labels"})
 SUFFIXES = {"csv": ",", "tsv": "\t", "jsonl": "", "ndjson": ""}
-NAME_FIELDS = ("file_name", "filename", "file", "filepath", "file_path", "image_path", "image", "path", "img")
+NAME_FIELDS = (
+    *("file_name", "filename", "file", "filepath", "file_path", "image_path", "image_file", "image_name"),
+    *("image", "path", "img_path", "img", "image_id", "key", "id"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Where a row lies and which file it names, or what is wrong with it. `number` counts rows from 0."""
+    """Where a row lies and which file it names, or what is wrong with it. `number` counts rows from 0; `digest` is the
+    first 16 bytes of the SHA-256 of the row's bytes."""
 
     number: int
     offset: int
     length: int
-    raw: bytes
-    name: str | None
-    problem: str | None
+    digest: bytes
+    name: str | None = None
+    problem: str | None = None
 
 
 class BadRowError(ValueError):
@@ -56,6 +61,7 @@ def index(state: FileState) -> Iterator[Row]:
         header = b""
         if delimiter:
             header = next((raw for _, raw in ranges), b"")
+            _check_header(header, delimiter)
         number = -1
         for offset, raw in ranges:
             if not raw.strip():
@@ -64,10 +70,19 @@ def index(state: FileState) -> Iterator[Row]:
             try:
                 name, problem = _named(parse(raw, header, delimiter)), None
                 if name is None:
-                    problem = f"no file name in it (looked for {', '.join(NAME_FIELDS)})"
+                    problem = f"names no file; looked for {', '.join(NAME_FIELDS)}"
             except BadRowError as e:
                 name, problem = None, str(e)
-            yield Row(number, offset, len(raw), raw, name, problem)
+            yield Row(number, offset, len(raw), hashlib.sha256(raw).digest()[:16], name, problem)
+
+
+def _check_header(header: bytes, delimiter: str) -> None:
+    try:
+        names = {name.strip().lower() for name in _csv(decode_text(header)[0], delimiter)}
+    except (NotTextError, BadRowError) as e:
+        raise UnreadableError(f"caption table: {e}") from e
+    if not names & set(NAME_FIELDS):
+        raise UnreadableError(f"caption table: no column names the files; looked for {', '.join(NAME_FIELDS)}")
 
 
 def read_row(state: FileState, offset: int, length: int) -> dict[str, object]:
@@ -128,8 +143,10 @@ def _named(fields: dict[str, object]) -> str | None:
     lower = {k.strip().lower(): v for k, v in reversed(list(fields.items()))}
     for name in NAME_FIELDS:
         value = lower.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
         if isinstance(value, str) and value.strip():
-            return value.strip().replace("\\", "/").removeprefix("./")
+            return storable(value.strip().replace("\\", "/").removeprefix("./"))
     return None
 
 
