@@ -20,7 +20,7 @@ from warehouse import views
 from warehouse.catalog import METADATA
 from warehouse.files import sync, told
 from warehouse.lake import Lake, quoted
-from warehouse.pack import pack, pack_query, store, superseded
+from warehouse.pack import pack, pack_query, state_columns, store, superseded
 from warehouse.parts import Part, key, part_path
 from warehouse.schema import PARTS, RUNS, Table
 
@@ -75,7 +75,7 @@ def commit_parts(
         files: dict[str, list[Path]] = {}
         for name in sorted({p.table for p in new}):
             files[name] = pack(con, lake, tables[name], [p for p in new if p.table == name])
-        replace = {t: superseded(tables[t], paths) for t, paths in files.items() if paths and tables[t].key}
+        replace = {t: superseded(tables[t], paths) for t, paths in files.items() if paths and state_columns(tables[t])}
         result = commit(con, lake, run, files, new, replace)
         forget_staged(lake, parts)
     return result

@@ -2,7 +2,7 @@
 
 Parts are first gathered into one scratch file, a chunk at a time; SQL over that file takes one row per key and leaves
 out what the lake has; the result is streamed into files of bounded size. Memory does not grow with the parts: DuckDB
-spills what exceeds `MEMORY`.
+spills what exceeds `MEMORY` while it merges parts.
 """
 
 from __future__ import annotations
@@ -53,8 +53,11 @@ def pack(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, parts: Sequen
 
 
 def pack_query(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, sql: str) -> list[Path]:
-    """Packed files of exactly the rows that `sql` gives (all columns of the table, by name), sorted by key."""
-    with told(f"packing {table.name}", lake.root), _bounded(con):
+    """Packed files of exactly the rows that `sql` gives (all columns of the table, by name), sorted by key.
+
+    What exceeds the connection's own memory limit is spilled.
+    """
+    with told(f"packing {table.name}", lake.root):
         return write(con, lake, table, sql)
 
 
@@ -62,6 +65,11 @@ def superseded(table: Table, files: Sequence[Path]) -> str:
     """SQL predicate: the lake's rows that have the key of a row in `files`."""
     keys = ", ".join(f'"{k}"' for k in table.key)
     return f"({keys}) IN (SELECT ({keys}) FROM {_parquet(files)})"
+
+
+def state_columns(table: Table) -> list[str]:
+    """Columns that tell a row measured anew from the one the lake has; a table without any never replaces a row."""
+    return [c for c in ("version", "file_stamp") if c in table.names and table.key and c not in table.key]
 
 
 def gather(paths: Sequence[Path], table: Table, target: Path) -> None:
@@ -141,7 +149,7 @@ def _fresh(con: duckdb.DuckDBPyConnection, table: Table, source: str) -> str:
     unique = _unique(con, table, source)
     if not table.key:
         return unique
-    state = [c for c in ("version", "file_stamp") if c in table.names]
+    state = state_columns(table)
     same = " AND ".join(
         [*(f'o."{k}" = n."{k}"' for k in table.key), *(f'o."{s}" IS NOT DISTINCT FROM n."{s}"' for s in state)]
     )
