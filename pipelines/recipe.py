@@ -236,7 +236,7 @@ class Checker:
         try:
             predicate = parse(self.con, entry.when)
             refuse_fickle(self.con, predicate)
-            signals = tuple(self._signal(name) for name in predicate.columns)
+            signals = tuple(dict.fromkeys(self._signal(name) for name in predicate.columns))
             self._bind(predicate, signals)
         except PredicateError as error:
             raise UsageError(f"{where}: {error}") from error
