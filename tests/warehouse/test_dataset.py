@@ -6,6 +6,8 @@ import json
 import pickle
 import random
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -26,6 +28,7 @@ from warehouse.schema import CAPTIONS, SHARD_INDEX, Column, signal_table
 from warehouse.selection import RECORD
 from warehouse.shards import ShardSample, image_id_of, shard_key, write_shard
 
+REPO = Path(__file__).resolve().parent.parent.parent
 HEADER = signal_table("header", (Column("width", pa.int32(), "px"), Column("height", pa.int32(), "px")), "sizes")
 SIZES = [(100, 100), (160, 90), (90, 160), (101, 100), (300, 100), (640, 480)]
 ALL = "SELECT image_id FROM signals_header"
@@ -289,6 +292,9 @@ def test_what_does_not_fit_is_one_line(made: Made, cache: Path, tmp_path: Path) 
         ShardDataset(made.root, selection=tmp_path, batch_size=8)
     with pytest.raises(UsageError, match="no bucket fills a batch"):
         next(dataset(made, cache, batch_size=1000).batches())
+    unscanned = Lake.create(tmp_path / "unscanned")
+    with pytest.raises(UsageError, match="no aspect buckets"):
+        ShardDataset(unscanned.root, "SELECT image_id FROM shard_index", batch_size=8, cache_dir=cache)
     with pytest.raises(LakeError, match="no lake"):
         ShardDataset(tmp_path / "nowhere", ALL, batch_size=8, cache_dir=cache)
 
@@ -324,6 +330,20 @@ def test_a_new_snapshot_is_a_new_selection_and_the_old_one_can_still_be_resumed(
     with pytest.raises(UsageError, match="another selection"):
         new.load_state_dict(state)
     ShardDataset(root, selection=old.selection.folder, batch_size=8).load_state_dict(state)
+
+
+def test_a_worker_loads_neither_the_database_nor_torch(made: Made, cache: Path, tmp_path: Path) -> None:
+    found = dataset(made, cache)
+    (tmp_path / "dataset.pickle").write_bytes(pickle.dumps(found))
+    code = (
+        "import pickle, sys; found = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "print(next(found.batches()).samples[0].image_id)\n"
+        "assert not {'duckdb', 'pyarrow', 'torch'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "dataset.pickle"], cwd=REPO, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == next(found.batches()).samples[0].image_id
 
 
 def test_few_files_are_open_at_once(made: Made, cache: Path) -> None:
