@@ -20,7 +20,8 @@ from warehouse import views
 from warehouse.catalog import METADATA
 from warehouse.files import sync, told
 from warehouse.lake import Lake, quoted
-from warehouse.pack import pack, pack_query, state_columns, store, superseded
+from warehouse.merge import state_columns, superseded
+from warehouse.pack import pack, pack_query, store
 from warehouse.parts import Part, key, part_path
 from warehouse.schema import PARTS, RUNS, Table
 

@@ -127,7 +127,10 @@ class Lake:
         con = duckdb.connect()
         try:
             extensions.load(con, "ducklake", "sqlite_scanner")
-            spill = self.tmp if self.writable() else Path(tempfile.gettempdir())
+            spill = Path(tempfile.gettempdir())
+            if self.writable():
+                spill = self.tmp
+                spill.mkdir(exist_ok=True)
             con.execute(f"SET temp_directory = {quoted(spill / f'duckdb-{os.getpid()}-{secrets.token_hex(4)}')}")
             con.execute(f"SET memory_limit = {quoted(memory_limit or _half_of_memory())}")
             con.execute("SET TimeZone = 'UTC'")

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lakes import TABLES, caption, decide, decisions, delivery, image_id, scan, signals, stage, unit_rows
 
+from warehouse import gather as gathering
 from warehouse import pack as packing
 from warehouse.commit import RunInfo, commit, commit_parts, pack, pack_query
 from warehouse.digest import TableDigest, digests
@@ -158,7 +159,8 @@ def test_packed_files_are_sorted_bounded_and_named_by_content(
     monkeypatch.setattr(packing, "FILE_BYTES", 40_000)
     monkeypatch.setattr(packing, "ROW_GROUP", 20_000)
     monkeypatch.setattr(packing, "ROWS", 200)
-    monkeypatch.setattr(packing, "CHUNK", 10_000)
+    monkeypatch.setattr(gathering, "CHUNK", 10_000)
+    monkeypatch.setattr(gathering, "RANGE", 50_000)
     rows = [caption(n) for n in range(8000)]
     parts = [part for at in range(0, 8000, 200) for part in stage(lake, {"captions": rows[at : at + 200]}, str(at))]
     one, two = pack(con, lake, CAPTIONS, parts), pack(con, lake, CAPTIONS, parts[::-1])

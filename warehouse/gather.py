@@ -1,0 +1,79 @@
+"""Gather: many small Parquet files become a few scratch files, each a range of ids small enough to sort at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from warehouse.schema import Table
+
+CHUNK = 32 << 20  # bytes read before they are written on
+RANGE = 32 << 20  # bytes of staged files that make one range
+RANGES = 256  # at most: each is an open file
+
+
+def gather(paths: Sequence[Path], table: Table, folder: Path) -> list[Path]:
+    """All rows of the files, in files of `folder` that follow each other in the order of the ids.
+
+    A table whose key does not begin with image_id gets one file. A column that a file lacks is NULL. Memory: one chunk.
+    """
+    count = 1
+    if table.key[:1] == ("image_id",):
+        count = min(RANGES, 1 + sum(path.stat().st_size for path in paths) // RANGE)
+    files = [folder / f"{number:03d}.parquet" for number in range(count)]
+    # ids are hashes, so that equal ranges of their first 32 bits hold about as many each
+    starts = np.array([f"{(number << 32) // count:08x}" for number in range(count)])
+    with ExitStack() as stack:
+        writers = [stack.enter_context(_writer(file, table.arrow)) for file in files]
+        for chunk in _chunks(paths, table.arrow):
+            if count == 1:
+                writers[0].write_table(chunk)
+                continue
+            place = _ranges(chunk, starts)
+            order = np.argsort(place, kind="stable")
+            ends = np.searchsorted(place[order], np.arange(count + 1))
+            for number in range(count):
+                mine = order[ends[number] : ends[number + 1]]
+                if len(mine):
+                    writers[number].write_table(chunk.take(pa.array(mine)))
+    return files
+
+
+def conform(data: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema` in its order and types; one that is not there is NULL."""
+    columns = [
+        data[f.name].cast(f.type) if f.name in data.column_names else pa.nulls(data.num_rows, f.type) for f in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _chunks(paths: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+    waiting: list[pa.Table] = []
+    size = 0
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            part = file.read(use_threads=False)
+        waiting.append(conform(part, schema))
+        size += part.nbytes
+        if size >= CHUNK:
+            yield pa.concat_tables(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _ranges(chunk: pa.Table, starts: npt.NDArray[np.str_]) -> npt.NDArray[np.intp]:
+    heads = pc.utf8_slice_codeunits(chunk["image_id"], 0, 8).to_numpy().astype(starts.dtype)
+    place: npt.NDArray[np.intp] = np.maximum(np.searchsorted(starts, heads, side="right") - 1, 0)
+    return place
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=False, write_statistics=False)
