@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--kilobytes", type=int, default=20)
     parser.add_argument("--per-shard", type=int, default=2_500)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="glyphmill-bench-") as folder:
