@@ -22,7 +22,7 @@ def command(*arguments: object) -> list[str]:
 def picture(rng: np.random.Generator, width: int = 400, height: int = 300) -> Image.Image:
     """A picture with structure at every scale, unlike any other from the same generator."""
     layers = np.zeros((height, width, 3))
-    for cells in (3, 7, 17, 60):
+    for cells in (3, 7, 17, 60, 200):
         small = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
         layers += np.asarray(small.resize((width, height), Image.Resampling.BICUBIC), dtype=float)
-    return Image.fromarray((layers / 4).astype(np.uint8))
+    return Image.fromarray((layers / 5).astype(np.uint8))

@@ -51,7 +51,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         image.save(stem.with_suffix(".png" if number % 9 == 0 else ".jpg"), quality=90)
         stem.with_suffix(".txt").write_text(f"picture number {number}\n", encoding="utf-8")
         if number % 5 == 0:
-            image.resize((320, 240)).save(folder / f"{number:04d}-small.jpg", quality=70)
+            image.resize((360, 270)).save(folder / f"{number:04d}-small.jpg", quality=80)
         if number % 10 == 3:
             image.save(folder / f"{number:04d}-again.jpg", quality=90)
         if number % 10 == 4:

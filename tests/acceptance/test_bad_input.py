@@ -148,4 +148,4 @@ def test_read_only_lake(mount: Path, lake: Path, small: Path, glyphmill: Run) ->
     assert glyphmill("digest", "--lake", mount).stdout == glyphmill("digest", "--lake", lake).stdout
     glyphmill("query", "SELECT * FROM funnel", "--lake", mount)
     glyphmill("verify", "--lake", mount)
-    _one_line(glyphmill("curate", small, "--lake", mount, code=3), "read-only")
+    _one_line(glyphmill("curate", small, "--lake", mount, code=3), "cannot be written", "mounted")
