@@ -19,8 +19,8 @@ Luma = NDArray[np.uint8]
 SIDE = 128  # pixels of the finer luma's side
 COARSE = 64
 STEP = 8  # luma levels: what is stored of the finer luma is true to half of it
-QUIET = 0.5  # luma levels added to the usual difference: rounding is never nothing
-LOUD = 3.0  # luma levels: a larger usual difference is no excuse, these are different pictures
+QUIET = 0.3  # luma levels added to the usual difference: rounding is never nothing
+LOUD = 6.0  # luma levels: a larger usual difference is no excuse, these are different pictures
 VERSION = "thumbs-1"
 
 

@@ -30,12 +30,11 @@ def measure(batch: Sequence[Sample]) -> list[dict[str, object]]:
 
 def luma128(sample: Sample) -> thumbs.Luma:
     """(128, 128) luma 0-255 of the whole upright picture, antialiased, aspect given up."""
-    decoded, work = sample.pixels.image.size, sample.pixels.luma_image
-    left, top, right, bottom = thumbs.whole(decoded, sample.header)
-    across, down = work.width / decoded[0], work.height / decoded[1]
-    box = (left * across, top * down, right * across, bottom * down)
-    # Bilinear weighs a pixel by its place; a box filter takes it or leaves it, which moves edges by half a pixel.
-    return np.asarray(work.resize((thumbs.SIDE, thumbs.SIDE), Image.Resampling.BILINEAR, box=box))
+    image = sample.pixels.image
+    gray = image if image.mode == "L" else image.convert("L")
+    # Bilinear weighs a pixel by its place; Pillow's box takes it or leaves it, which moves edges by half a pixel.
+    small = (thumbs.SIDE, thumbs.SIDE)
+    return np.asarray(gray.resize(small, Image.Resampling.BILINEAR, box=thumbs.whole(image.size, sample.header)))
 
 
 EXTRACTOR = Extractor(
