@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 
 from pipelines.recipe import Recipe, installed_tables, loads
+from warehouse import views
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.lake import Lake
 from warehouse.schema import TABLES, Table
@@ -23,6 +29,24 @@ GOOD = {
 }  # fmt: skip
 
 Row = Mapping[str, object]
+
+
+def new_lake(root: Path) -> Lake:
+    """An empty lake at `root`, with the signal tables of the extractors: a copy of one that is made once."""
+    shutil.copytree(_template(), root)
+    return Lake.open(root)
+
+
+@cache
+def _template() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="glyphmill-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    lake = Lake.create(folder / "lake")
+    with lake.connect() as con:
+        for table in SIGNALS.values():
+            lake.ensure_table(con, table)
+        views.refresh(con)
+    return lake.root
 
 
 def image_id(name: object) -> str:

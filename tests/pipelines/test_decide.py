@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from decision_lakes import SIGNALS, Row, fill, image_id, recipe
+from decision_lakes import SIGNALS, Row, fill, image_id, new_lake, recipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,7 +48,7 @@ TEST = recipe(RULES)
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake.create(tmp_path / "lake")
+    return new_lake(tmp_path / "lake")
 
 
 def decisions(lake: Lake) -> dict[str, dict[str, Any]]:
@@ -81,27 +81,26 @@ def test_all_failing_rules_are_listed_in_recipe_order(lake: Lake) -> None:
     assert row["failed_bits"] == 0b1101
 
 
-@pytest.mark.parametrize(
-    ("signals", "outcome", "pending", "missing", "reached"),
-    [
-        ({"signals_pixels": None}, "pending", ["clear", "exposed", "either"], "contrast luma sharpness_256 texture", 1),
-        ({"luma": None}, "pending", ["exposed"], "luma", 1),
-        ({"luma": float("nan")}, "pending", ["exposed"], "luma", 1),
-        ({"contrast": None, "texture": 1.0}, "pending", ["either"], "contrast", 1),
-        ({"contrast": None, "texture": 9.0}, "kept", [], "", 2),
-        ({"signals_header": None}, "pending", ["large", "light"], "byte_size min_side", 0),
-        ({"luma": None, "width": 10}, "dropped", ["exposed"], "luma", 0),
-        ({"luma": None, "sharpness_256": 1.0}, "dropped", ["exposed"], "luma", 1),
-    ],
-)
-def test_a_missing_signal_is_never_a_pass(
-    lake: Lake, signals: Row, outcome: str, pending: list[str], missing: str, reached: int
-) -> None:
-    fill(lake, {"it": signals})
+MISSING: list[tuple[Row, str, list[str], str, int]] = [
+    ({"signals_pixels": None}, "pending", ["clear", "exposed", "either"], "contrast luma sharpness_256 texture", 1),
+    ({"luma": None}, "pending", ["exposed"], "luma", 1),
+    ({"luma": float("nan")}, "pending", ["exposed"], "luma", 1),
+    ({"contrast": None, "texture": 1.0}, "pending", ["either"], "contrast", 1),
+    ({"contrast": None, "texture": 9.0}, "kept", [], "", 2),
+    ({"signals_header": None}, "pending", ["large", "light"], "byte_size min_side", 0),
+    ({"luma": None, "width": 10}, "dropped", ["exposed"], "luma", 0),
+    ({"luma": None, "sharpness_256": 1.0}, "dropped", ["exposed"], "luma", 1),
+]
+
+
+def test_a_missing_signal_is_never_a_pass(lake: Lake) -> None:
+    fill(lake, {str(n): case[0] for n, case in enumerate(MISSING)})
     decide(lake, TEST)
-    row = decisions(lake)[image_id("it")]
-    assert (row["outcome"], row["pending_rules"], row["stage_reached"]) == (outcome, pending, reached)
-    assert row["missing_signals"] == missing.split()
+    found = decisions(lake)
+    for n, (signals, outcome, pending, missing, reached) in enumerate(MISSING):
+        row = found[image_id(n)]
+        told = (row["outcome"], row["pending_rules"], row["missing_signals"], row["stage_reached"])
+        assert told == (outcome, pending, missing.split(), reached), signals
 
 
 def test_a_rule_that_is_null_with_all_its_signals_there_names_them_all() -> None:
@@ -149,11 +148,15 @@ def test_only_a_kept_neighbour_drops_an_image(lake: Lake) -> None:
     assert found[image_id("small")]["duplicate_of"] == image_id("large")
 
 
-@pytest.mark.parametrize(
-    "pair", [{"distance": 9}, {"tile_distance": 6.5}, {"text_differs": True}, {"link": "same", "text_differs": True}]
-)
-def test_a_pair_beyond_the_recipe_is_no_duplicate(lake: Lake, pair: Row) -> None:
-    fill(lake, {"a": None, "b": {"width": 2000}}, pairs=[{"a": "a", "b": "b", **pair}])
+def test_pairs_beyond_the_recipe_are_no_duplicates(lake: Lake) -> None:
+    beyond: list[Row] = [
+        {"distance": 9},
+        {"tile_distance": 6.5},
+        {"text_differs": True},
+        {"link": "same", "text_differs": True},
+    ]
+    pairs = [{"a": f"a{n}", "b": f"b{n}", **pair} for n, pair in enumerate(beyond)]
+    fill(lake, [name for pair in pairs for name in (str(pair["a"]), str(pair["b"]))], pairs=pairs)
     assert decide(lake, TEST).counts["duplicate"] == 0
 
 

@@ -26,16 +26,16 @@ paired AS MATERIALIZED (SELECT a AS image_id FROM pair UNION SELECT b FROM pair)
 now AS MATERIALIZED (
     SELECT outcome, count(*) AS images FROM lake.decisions WHERE recipe = (SELECT recipe FROM chosen) GROUP BY outcome
 ),
-replaced AS (
-    SELECT coalesce(bit_or(1::UBIGINT << (place - 1)), 0::UBIGINT) AS bits
+other AS (  -- the rules that stay, as bits
+    SELECT xor(18446744073709551615::UBIGINT, coalesce(bit_or(1::UBIGINT << (place - 1)), 0::UBIGINT)) AS bits
     FROM (SELECT unnest(rules) AS rule, generate_subscripts(rules, 1) AS place FROM chosen)
     WHERE list_contains(replaces::VARCHAR[], rule.name)
 ),
 -- What fails no other rule, and whether another rule waits.
 held AS (
-    SELECT image_id, pending_bits & ~(SELECT bits FROM replaced) <> 0 AS waits
+    SELECT image_id, pending_bits & (SELECT bits FROM other) <> 0 AS waits
     FROM lake.decisions
-    WHERE recipe = (SELECT recipe FROM chosen) AND failed_bits & ~(SELECT bits FROM replaced) = 0
+    WHERE recipe = (SELECT recipe FROM chosen) AND failed_bits & (SELECT bits FROM other) = 0
 ),
 asked AS (SELECT image_id, (predicate) AS answer FROM query_table(signals)),
 tally AS MATERIALIZED (
