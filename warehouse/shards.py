@@ -22,6 +22,7 @@ from typing import BinaryIO
 import xxhash
 
 from warehouse.errors import LakeError, UsageError
+from warehouse.files import sync, told
 
 FORMAT = "ustar-1"
 BLOCK = 512
@@ -108,15 +109,14 @@ def write_shard(pool: Path, suffix: str, samples: Iterable[ShardSample], *, key:
     path = pool / name
     if path.exists():
         return ShardWritten(name, read_index(path), path.stat().st_size, fresh=False)
-    guard = _DiskGuard(path)
     temporary = pool / f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
-        with guard:
+        with told(_writing(name)):
             pool.mkdir(parents=True, exist_ok=True)
             file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115
         try:
-            rows = _write_samples(file, name, suffix, samples, guard)
-            with guard:
+            rows = _write_samples(file, name, suffix, samples)
+            with told(_writing(name)):
                 file.write(END)
                 file.flush()
                 os.fsync(file.fileno())
@@ -124,9 +124,9 @@ def write_shard(pool: Path, suffix: str, samples: Iterable[ShardSample], *, key:
         finally:
             with suppress(OSError):  # a full disk fails again when the buffer is flushed on closing: already told
                 file.close()
-        with guard:
+        with told(_writing(name)):
             temporary.rename(path)
-            _sync_folder(pool)
+            sync(pool)
     finally:
         temporary.unlink(missing_ok=True)
     return ShardWritten(name, rows, size)
@@ -222,7 +222,6 @@ def _write_samples(
     name: str,
     suffix: str,
     samples: Iterable[ShardSample],
-    guard: _DiskGuard,
 ) -> list[Row]:
     rows: list[Row] = []
     shape: dict[str, type] | None = None
@@ -239,7 +238,7 @@ def _write_samples(
         text = (sample.caption or "").encode()
         row = _image_row(name, sample.image_id, suffix, at + BLOCK, sample.data)
         places = []
-        with guard:
+        with told(_writing(name)):
             for kind, data in ((suffix, sample.data), ("json", meta), ("txt", text)):
                 places.append(at + BLOCK)
                 file.write(header(f"{sample.image_id}.{kind}", len(data)))
@@ -295,31 +294,9 @@ def _parse(head: bytes, at: int, shard: str) -> Member:
     return Member(name, at + BLOCK, size)
 
 
+def _writing(name: str) -> str:
+    return f"writing shard {name}"
+
+
 def _padding(size: int) -> int:
     return -size % BLOCK
-
-
-class _DiskGuard:
-    """Turns an OSError of our own writing into one line; errors of the samples' source pass through untouched."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise LakeError(
-                f"cannot write shard {self.path.name} to {self.path.parent}: {reason}; finished shards are kept, "
-                "make room and run again"
-            ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -210,7 +210,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
         return opened(path, *args, **options)
 
     monkeypatch.setattr(shards, "open", full, raising=False)
-    with pytest.raises(LakeError, match=r"No space left.*make room") as caught:
+    with pytest.raises(LakeError, match="disk full while writing shard") as caught:
         write_shard(tmp_path, "jpg", samples(), key="0" * 32)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
