@@ -32,8 +32,7 @@ from PIL import Image
 from scan_work import Bare, Measured, bare_unit, fastest, scan_unit
 
 from pipelines.engines.local import LocalEngine
-from pipelines.extractors import discover
-from pipelines.scan_unit import Job, part_names
+from pipelines.scan_unit import Delivery, Job, part_names
 from warehouse.lake import Lake
 from warehouse.sources import open_source
 from warehouse.sources.base import Unit
@@ -104,7 +103,10 @@ class Bench:
         # Scan's own units are cut by names; these are the floor's, so that both share the work out alike.
         (whole,) = open_source(str(photos)).units(10**6)
         states = {state.uri: state for state in whole.files}
-        self.units = [replace(whole, files=tuple(states[f] for f in files), stop=len(files)) for files in self.bare]
+        self.units = [
+            replace(whole, files=tuple(states[f] for f in files), spans=(1,) * len(files), stop=len(files))
+            for files in self.bare
+        ]
         self.decoder, self.decoders = fastest(self.files[:24])
 
     def floor(self, workers: int) -> float:
@@ -123,11 +125,10 @@ class Bench:
         return found
 
     def _job(self, lake: Path, unit: Unit, batch: str) -> Job:
-        names = part_names(unit, batch, batch, discover(()))
-        # Signals of the same unit have the same parts in every batch: the warm-up gets names of its own.
-        return Job(
-            str(lake), batch, batch, unit, tuple((t, f"{n[:24]}{batch.encode().hex()}") for t, n in names.items())
-        )
+        delivery = Delivery(str(lake), batch, batch)
+        # Signals of a unit have the same parts in every batch: the warm-up gets names of its own.
+        own = tuple((t, f"{name[:24]}{batch.encode().hex()}") for t, name in part_names(unit, delivery).items())
+        return Job(delivery, unit, own)
 
 
 def cleanvision(python: str, photos: Path, repeats: int) -> list[float]:

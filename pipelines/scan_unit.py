@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.decode import decoder_versions
-from pipelines.examine import Task, examiner
+from pipelines.examine import IMAGE_SECONDS, Task, examiner
 from pipelines.extractors import discover
 from pipelines.extractors.base import Extractor
 from pipelines.reasons import Reason
@@ -26,19 +26,27 @@ SCAN_VERSION = "1"
 
 
 @dataclass(frozen=True)
-class Job:
-    """One unit of scan's work: small, picklable, and all that a worker needs to know.
-
-    `parts`: table and part name of each part to be written. `folders`: further extractors. `gave_up`: the unit could
-    not be finished; its samples are listed with this error and not looked at.
-    """
+class Delivery:
+    """What all units of a scan share. `folders`: further extractors; `image_seconds`: time limit for one image."""
 
     lake: str
     source: str
     batch: str
+    folders: tuple[str, ...] = ()
+    image_seconds: float = IMAGE_SECONDS
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of scan's work: small, picklable, and all that a worker needs to know.
+
+    `parts`: table and part name of each part to be written. `gave_up`: the unit could not be finished; its samples are
+    listed with this error and not looked at.
+    """
+
+    delivery: Delivery
     unit: Unit
     parts: tuple[tuple[str, str], ...]
-    folders: tuple[str, ...] = ()
     gave_up: str | None = None
 
 
@@ -57,12 +65,13 @@ def scan_tables(extractors: Iterable[Extractor]) -> dict[str, Table]:
     return {table.name: table for table in tables}
 
 
-def part_names(unit: Unit, source: str, batch: str, extractors: Iterable[Extractor]) -> dict[str, str]:
+def part_names(unit: Unit, delivery: Delivery) -> dict[str, str]:
     """Name of the part of each table that a unit gives: a hash of everything that decides the part's rows."""
     names = {
-        INPUTS.name: key(INPUTS.name, SCAN_VERSION, decoder_versions(), unit.key, source, batch),
+        INPUTS.name: key(INPUTS.name, SCAN_VERSION, decoder_versions(), unit.key, delivery.source, delivery.batch),
         CAPTIONS.name: key(CAPTIONS.name, SCAN_VERSION, unit.key),
     }
+    extractors = discover(delivery.folders)
     return names | {e.table.name: key(e.table.name, version_of(e), unit.key) for e in extractors}
 
 
@@ -76,14 +85,14 @@ def work(job: Job) -> Done:
 
     A unit that died under a former worker is done again in the careful way, each image in a process of its own.
     """
-    lake = Lake(Path(job.lake))
-    attempt = lake.staging / "attempts" / key(job.unit.key, job.parts)
+    lake = Lake(Path(job.delivery.lake))
+    attempt = attempt_path(lake, job)
     died_before = attempt.exists()
     with told("staging parts"):
         attempt.parent.mkdir(parents=True, exist_ok=True)
         attempt.touch()
     rows = _rows(job, careful=died_before)
-    tables = scan_tables(discover(job.folders))
+    tables = scan_tables(discover(job.delivery.folders))
     unit = job.unit.key
     parts = tuple(
         write_part(lake, tables[table], name, unit, tables[table].from_rows(rows[table])) for table, name in job.parts
@@ -94,21 +103,26 @@ def work(job: Job) -> Done:
     return Done(parts, len(inputs), dict(reasons))
 
 
+def attempt_path(lake: Lake, job: Job) -> Path:
+    """The mark that the job was begun; gone again when it is finished, so one that is there tells of a death."""
+    return lake.staging / "attempts" / key(job.unit.key, job.parts)
+
+
 def _rows(job: Job, *, careful: bool) -> dict[str, list[dict[str, object]]]:
     """The rows of every table that the job wants, and of `inputs`. Pixels never outlive their image."""
     tables = {name for name, _ in job.parts}
-    versions = {e.name: version_of(e) for e in discover(job.folders) if e.table.name in tables}
+    versions = {e.name: version_of(e) for e in discover(job.delivery.folders) if e.table.name in tables}
     judge = INPUTS.name in tables
     unit = job.unit.key
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in tables | {INPUTS.name}}
     errors: dict[str, str | None] = {}  # of the images of this unit so far: one delivered twice is examined once
-    with examiner(careful=careful) as examine:
+    with examiner(careful=careful, seconds=job.delivery.image_seconds) as examine:
         for sample in sources.read(job.unit):
             image_id = hashlib.sha256(sample.data).hexdigest()[:32] if sample.data else None
             error = job.gave_up or sample.error or (None if image_id else f"{Reason.EMPTY}: no bytes")
             if sample.data and image_id and not error and (judge or versions):
                 if image_id not in errors:
-                    findings = examine(Task(image_id, sample.data, tuple(versions), judge, job.folders))
+                    findings = examine(Task(image_id, sample.data, tuple(versions), judge, job.delivery.folders))
                     errors[image_id] = findings.error
                     for name, row in findings.rows.items():
                         rows[f"signals_{name}"].append({**row, "version": versions[name]})
@@ -124,8 +138,8 @@ def _input(job: Job, unit: str, sample: Delivered, image_id: str | None, error: 
     if image_id is None and sample.captions:
         extra["captions"] = [c.text for c in sample.captions]  # no image to hang them on, and nothing is lost
     return {
-        "source": job.source,
-        "batch": job.batch,
+        "source": job.delivery.source,
+        "batch": job.delivery.batch,
         "unit": unit,
         "row": sample.row,
         "uri": sample.uri,
@@ -158,12 +172,15 @@ def _captions(sample: Delivered, image_id: str) -> Iterator[dict[str, object]]:
 
 
 def unlisted(lake: Lake, job: Job) -> Done:
-    """One error row for a unit that cannot even be listed."""
+    """An error row for each image file, or for the range of a container, of a unit that cannot even be listed."""
     rows: list[dict[str, object]] = []
-    for number, file in enumerate(job.unit.files):
-        row = job.unit.start if len(job.unit.files) == 1 else number
+    at = 0
+    for span in job.unit.spans or (len(job.unit.files),):
+        file = job.unit.files[at]
+        row = 0 if job.unit.spans else job.unit.start
         sample = Delivered(row=row, uri=file.uri, offset=None, length=None, data=None, stamp=file.stamp)
         rows.append(_input(job, job.unit.key, sample, None, job.gave_up))
+        at += span
     (name,) = (name for _, name in job.parts)
     part = write_part(lake, INPUTS, name, job.unit.key, INPUTS.from_rows(rows))
     return Done((part,), len(rows), {Reason.UNIT: len(rows)})
