@@ -72,7 +72,7 @@ def test_what_a_killed_creation_left_is_made_anew(tmp_path: Path) -> None:
 
 def test_kill_9_while_creating_leaves_nothing_or_a_lake(tmp_path: Path) -> None:
     script = "import sys; from warehouse.lake import Lake; print('go', flush=True); Lake.create(sys.argv[1])"
-    for number, delay in enumerate((0.0, 0.1, 0.2, 0.3, 0.4)):
+    for number, delay in enumerate((0.05, 0.2, 0.35)):
         root = tmp_path / f"lake{number}"
         child = subprocess.Popen([sys.executable, "-c", script, str(root)], stdout=subprocess.PIPE)
         assert child.stdout is not None
@@ -311,6 +311,19 @@ def test_views_wait_for_their_tables_and_refresh_changes_nothing_twice(tmp_path:
         before = lake.snapshot(con)
         views.refresh(con)
         assert lake.snapshot(con) == before
+
+
+def test_lineage_has_one_row_per_delivery(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    first = scan(lake, con, [("/a", [1, 2])])
+    second = scan(lake, con, [("/a", [1, 2]), ("/b", [3])], batch="b2")
+    found = con.execute("SELECT batch, uri, row, run_id, part IS NOT NULL FROM lineage ORDER BY ALL").fetchall()
+    assert found == [
+        ("b1", "/a", 0, first.run_id, True),
+        ("b1", "/a", 1, first.run_id, True),
+        ("b2", "/a", 0, second.run_id, True),
+        ("b2", "/a", 1, second.run_id, True),
+        ("b2", "/b", 0, second.run_id, True),
+    ]
 
 
 def test_parts_are_named_by_content_kept_and_found(tmp_path: Path) -> None:
