@@ -56,9 +56,14 @@ class Picture:
         return self.image.mode == "L"
 
     @cached_property
+    def gray(self) -> Image.Image:
+        """Luma (ITU-R 601-2) as decoded, mode L."""
+        return self.image if self.is_gray else self.image.convert("L")
+
+    @cached_property
     def luma_image(self) -> Image.Image:
-        """Luma (ITU-R 601-2) at the working size."""
-        return _resized(self.image if self.is_gray else self.image.convert("L"), self.size)
+        """Luma at the working size, mode L."""
+        return _resized(self.gray, self.size)
 
     @cached_property
     def luma(self) -> Gray:

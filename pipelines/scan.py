@@ -15,10 +15,11 @@ import duckdb
 
 from pipelines.decode import decoder_versions
 from pipelines.engines import Engine
+from pipelines.examine import IMAGE_SECONDS
 from pipelines.extractors import discover, folders
 from pipelines.progress import Progress, silent
 from pipelines.reasons import Reason
-from pipelines.scan_unit import SCAN_VERSION, Done, Job, part_names, scan_tables, unlisted, work
+from pipelines.scan_unit import SCAN_VERSION, Delivery, Done, Job, part_names, scan_tables, unlisted, work
 from warehouse.commit import RunInfo, commit_parts, uncommitted
 from warehouse.lake import Lake
 from warehouse.parts import Part, find_part, key
@@ -74,23 +75,24 @@ def scan(
     source_name: str | None = None,
     extractors: Sequence[str | Path] = (),
     unit_samples: int = UNIT_SAMPLES,
+    image_seconds: float = IMAGE_SECONDS,
     progress: Progress = silent,
 ) -> ScanSummary:
     """Scan `source` into `lake` and commit: every sample ends as a row of `inputs`, every image with its signals.
 
     Parts that a former run staged or committed are not made again. `extractors`: folders with further extractors beside
-    those of the environment. Raises UsageError (an extractor that cannot be used), LakeError, LakeBusy.
+    those of the environment. `image_seconds`: time limit for an image that is suspected to hang. Raises UsageError (an
+    extractor that cannot be used), LakeError, LakeBusy.
     """
     began = time.monotonic()
-    more = folders(extractors)
-    tables = scan_tables(discover(more))
+    delivery = Delivery(str(lake.root), source_name or _name(source), batch, folders(extractors), image_seconds)
+    tables = scan_tables(discover(delivery.folders))
     summary = ScanSummary()
     parts: list[Part] = []
     con = lake.connect()
     try:
         snapshot = lake.snapshot(con)
-        name = source_name or Path(source.root).name
-        jobs = _jobs(lake, con, source.units(unit_samples), name, batch, more, parts, summary)
+        jobs = _jobs(lake, con, source.units(unit_samples), delivery, parts, summary)
         failed = _run(engine, jobs, parts, summary, progress)
         _give_up(lake, engine, failed, parts, summary)
         summary.seconds = time.monotonic() - began
@@ -98,8 +100,7 @@ def scan(
             command="scan",
             batch=batch,
             engine=engine.name,
-            versions={"scan": SCAN_VERSION, "decoders": decoder_versions()}
-            | {e.name: e.version for e in discover(more)},
+            versions=_versions(delivery),
             counts={"units": summary.units, "samples": summary.samples, "errors": dict(sorted(summary.errors.items()))},
             seconds=summary.seconds,
             snapshot=snapshot,
@@ -120,30 +121,34 @@ def dry_run(root: str | Path, source: Source, *, batch: str = "default", source_
     lake, summary = Lake.open(root, read_only=True), ScanSummary()
     con = lake.connect(read_only=True)
     try:
-        name = source_name or Path(source.root).name
-        todo = sum(1 for _ in _jobs(lake, con, units, name, batch, folders(), [], summary))
+        delivery = Delivery(str(lake.root), source_name or _name(source), batch, folders())
+        todo = sum(1 for _ in _jobs(lake, con, units, delivery, [], summary))
     finally:
         con.close()
     return Plan(todo, summary.skipped)
+
+
+def _name(source: Source) -> str:
+    return source.root.rstrip("/").rpartition("/")[2]
+
+
+def _versions(delivery: Delivery) -> dict[str, object]:
+    extractors = {e.name: e.version for e in discover(delivery.folders)}
+    return {"scan": SCAN_VERSION, "decoders": decoder_versions(), "extractors": extractors}
 
 
 def _jobs(
     lake: Lake,
     con: duckdb.DuckDBPyConnection,
     units: Iterator[Unit],
-    source: str,
-    batch: str,
-    more: tuple[str, ...],
+    delivery: Delivery,
     staged: list[Part],
     summary: ScanSummary,
 ) -> Iterator[Job]:
     """A job for each unit that still lacks parts; parts found staged are put to `staged`."""
-    extractors = discover(more)
     while asked := list(islice(units, ASKED_AT_ONCE)):
         wanted = [
-            Part(table, name, unit.key, 0)
-            for unit in asked
-            for table, name in part_names(unit, source, batch, extractors).items()
+            Part(table, name, unit.key, 0) for unit in asked for table, name in part_names(unit, delivery).items()
         ]
         todo: dict[str, list[tuple[str, str]]] = {}
         for part in uncommitted(con, wanted):
@@ -154,7 +159,7 @@ def _jobs(
                 todo.setdefault(part.unit, []).append((part.table, part.name))
         for unit in asked:
             if unit.key in todo:
-                yield Job(str(lake.root), source, batch, unit, tuple(todo[unit.key]), more)
+                yield Job(delivery, unit, tuple(todo[unit.key]))
             else:
                 summary.skipped += 1
 
