@@ -30,11 +30,10 @@ def measure(batch: Sequence[Sample]) -> list[dict[str, object]]:
 
 def luma128(sample: Sample) -> thumbs.Luma:
     """(128, 128) luma 0-255 of the whole upright picture, antialiased, aspect given up."""
-    image = sample.pixels.image
-    gray = image if image.mode == "L" else image.convert("L")
+    gray = sample.pixels.gray
     # Bilinear weighs a pixel by its place; Pillow's box takes it or leaves it, which moves edges by half a pixel.
     small = (thumbs.SIDE, thumbs.SIDE)
-    return np.asarray(gray.resize(small, Image.Resampling.BILINEAR, box=thumbs.whole(image.size, sample.header)))
+    return np.asarray(gray.resize(small, Image.Resampling.BILINEAR, box=thumbs.whole(gray.size, sample.header)))
 
 
 EXTRACTOR = Extractor(
