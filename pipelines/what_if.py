@@ -50,7 +50,7 @@ class WhatIf:
 
 
 def what_if(lake: Lake, predicate: str, stage: int, *, add: bool = False) -> WhatIf:
-    """What the current recipe would decide with `predicate` in place of those rules of `stage` that read its signals.
+    """What the current recipe would decide with `predicate` in place of the rules of `stage` that read no other signals.
 
     With `add` no rule is replaced: the predicate comes on top. Exactly what `decide` would give with that recipe.
     Raises UsageError for a predicate or stage that does not fit, LakeError where nothing was decided yet.
@@ -73,8 +73,8 @@ def what_if(lake: Lake, predicate: str, stage: int, *, add: bool = False) -> Wha
 
 
 def replaced_by(recipe: Recipe, rule: Rule) -> tuple[Rule, ...]:
-    """The rules of the same stage that read one of the signals that `rule` reads."""
-    return tuple(r for r in recipe.rules_of(rule.stage) if r.stored_names & rule.stored_names)
+    """The rules of the same stage that `rule` can stand in for: it reads all the signals that they read."""
+    return tuple(r for r in recipe.rules_of(rule.stage) if r.stored_names <= rule.stored_names)
 
 
 def changed(recipe: Recipe, rule: Rule, replaced: Sequence[Rule]) -> Recipe:
