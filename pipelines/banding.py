@@ -3,7 +3,7 @@
 256 bits are cut into 24 bands in 3 groups of 8. Two hashes that differ in at most 16 bits agree in at least 8 whole
 bands, so by the pigeonhole principle some group has 3 bands in which they agree. Each 3 bands of a group are the key of
 one table (3 x 56 = 168 tables, keys of 32 bits), and two hashes within the distance meet under some key. Of N even
-hashes, a probe meets 168 N / 2^32 others by chance: 0.004 of 10^5, 0.04 of 10^6, 39 of 10^9.
+hashes, a probe meets some 168 N / 2^32 others by chance: 0.004 of 10^5, 0.04 of 10^6, 44 of 10^9.
 
 Multi-index hashing: Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", CVPR 2012,
 section 3 (bands and pigeonhole); keys of several bands as in Manku, Jain, Sarma, "Detecting Near-Duplicates for Web
@@ -27,7 +27,7 @@ GROUPS = 3
 KEY_BANDS = 3
 assert BANDS - RADIUS > GROUPS * (KEY_BANDS - 1), "the pigeonhole principle must hold"
 
-BAND_BITS = -(-BITS // BANDS)  # at most; some bands have one less
+BAND_BITS = -(-BITS // BANDS)  # at most; a third of the bands has one less
 INDEX_BITS = 64 - KEY_BANDS * BAND_BITS  # what a 64-bit number has left beside a key
 CHUNK = 1 << 20  # pairs compared at a time
 
@@ -36,6 +36,8 @@ Bands = NDArray[np.uint16]  # (bands, n)
 Keys = NDArray[np.uint64]  # (n,)
 Table = tuple[int, ...]  # its bands, ascending
 
+# Neighbouring bits, which tend to agree, go to different bands, and every group gets its share of the narrow bands.
+_BAND_OF_BIT = tuple((i % GROUPS) * (BANDS // GROUPS) + i % BANDS // GROUPS for i in range(BITS))
 _OF_GROUP = tuple(tuple(range(g * BANDS // GROUPS, (g + 1) * BANDS // GROUPS)) for g in range(GROUPS))
 TABLES: tuple[Table, ...] = tuple(table for group in _OF_GROUP for table in combinations(group, KEY_BANDS))
 
@@ -51,9 +53,13 @@ class Pairs:
 
 @dataclass
 class Tally:
-    """How many candidates were compared, and how many of them were pairs."""
+    """Candidates compared, those of them that were too far apart after all, and the pairs found.
+
+    A pair within RADIUS meets in many tables: it is compared in each and found in the first.
+    """
 
     candidates: int = 0
+    rejected: int = 0
     found: int = 0
 
 
@@ -78,23 +84,28 @@ def near(
     bands = cut(hashes)
     for number, table in enumerate(TABLES):
         for a, b in meetings(keys(bands, table), fresh):
-            tally.candidates += len(a)
-            found = _confirmed(words, bands, table, a, b)
+            found = _confirmed(words, bands, table, a, b, tally)
+            tally.found += len(found.a)
             if len(found.a):
-                tally.found += len(found.a)
                 yield found
         if step is not None:
             step(number + 1, len(TABLES))
 
 
+def expected_candidates(count: int) -> float:
+    """Unrelated even hashes, of `count`, that a probe meets over all tables."""
+    width = [_BAND_OF_BIT.count(band) for band in range(BANDS)]
+    return count * sum(2.0 ** -sum(width[band] for band in table) for table in TABLES)
+
+
 def cut(hashes: Hashes) -> Bands:
-    """The bands of the hashes. Neighbouring bits, which tend to agree, go to different bands."""
+    """The bands of the hashes: every bit is in one of them."""
     bands = np.zeros((BANDS, len(hashes)), np.uint16)
     for start in range(0, len(hashes), 1 << 16):
         bits = np.unpackbits(hashes[start : start + (1 << 16)], axis=1)
-        for band in range(BANDS):
-            for column in range(band, BITS, BANDS):
-                bands[band, start : start + (1 << 16)] = bands[band, start : start + (1 << 16)] * 2 + bits[:, column]
+        part = slice(start, start + len(bits))
+        for bit, band in enumerate(_BAND_OF_BIT):
+            bands[band, part] = bands[band, part] * 2 + bits[:, bit]
     return bands
 
 
@@ -134,11 +145,13 @@ def meetings(key: Keys, fresh: int) -> Iterator[tuple[NDArray[np.int64], NDArray
 
 
 def _confirmed(
-    words: NDArray[np.uint64], bands: Bands, table: Table, a: NDArray[np.int64], b: NDArray[np.int64]
+    words: NDArray[np.uint64], bands: Bands, table: Table, a: NDArray[np.int64], b: NDArray[np.int64], tally: Tally
 ) -> Pairs:
     """Those candidates of a table that are within RADIUS and that no table before it has found."""
     distance = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.int16)
     within = np.flatnonzero(distance <= RADIUS)
+    tally.candidates += len(a)
+    tally.rejected += len(a) - len(within)
     a, b, distance = a[within], b[within], distance[within]
     first = np.ones(len(a), bool)
     for group in _OF_GROUP:

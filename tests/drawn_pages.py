@@ -16,6 +16,13 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from pipelines.decode import decode
+from pipelines.extractors.base import Sample
+from pipelines.extractors.hashes import luma128
+from pipelines.header import read_header
+from pipelines.phash import distance, phash
+from pipelines.thumbs import Luma, pack, tile_distance, unpack
+
 Kind = Literal["page", "slide", "poster"]
 Words = list[list[str]]  # one list of words a line of the layout
 
@@ -176,6 +183,36 @@ def copies(image: Image.Image, seed: int, count: int) -> list[tuple[str, bytes]]
         quality = rng.randint(30, 95)
         made.append((f"{scale:.2f} {how.name} {kind} {quality}", encode(copy, kind, quality)))
     return made
+
+
+def edit_pair(
+    kind: Kind, seed: int, *, text_size: int | None = None, size: tuple[int, int] | None = None
+) -> tuple[Image.Image, Image.Image, int]:
+    """A picture, the same with one word changed, and the font size that the word stands in."""
+    page = layout(kind, seed, text_size=text_size, size=size)
+    words = words_for(page, 0)
+    changed, stands_in = with_one_word_changed(page, words, seed)
+    return draw(page, words), draw(page, changed, words), stands_in
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the lake stores of a picture, and near pairs compare."""
+
+    phash: bytes
+    luma: Luma
+
+
+def look(data: bytes) -> Look:
+    """Hash and thumbnails of a file, as stored and read back."""
+    header = read_header(data)
+    coarse, detail = pack(luma128(Sample("", data, header, decode(data, header))))
+    return Look(phash(coarse), unpack(coarse[None], [detail])[0])
+
+
+def distances(a: Look, b: Look) -> tuple[int, float]:
+    """Bits between the hashes, tile distance between the thumbnails."""
+    return distance(a.phash, b.phash), float(tile_distance(a.luma[None], b.luma[None])[0])
 
 
 def pages_of_one_layout(kind: Kind, seed: int, count: int) -> list[Image.Image]:
