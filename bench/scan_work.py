@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from PIL import Image
 
 from pipelines.decode import working_size
 from pipelines.scan_unit import Job, work
-
-MB = 2**10 if sys.platform != "darwin" else 2**20
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,11 @@ class Bare:
 
 
 def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MB
+    """Peak resident memory of this process. Linux hands ru_maxrss down from the parent, VmHWM is the process's own."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def scan_unit(job: Job) -> Measured:
