@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+from types import FrameType
 
 import typer
-from warehouse.cli import app as lake_commands
 
 from pipelines.cli import app as pipeline_commands
+from warehouse.cli import app as lake_commands
 from warehouse.errors import GlyphmillError
 
 app = typer.Typer(
@@ -25,12 +27,16 @@ for commands in (pipeline_commands, lake_commands):
     app.registered_groups.extend(commands.registered_groups)
 
 
+class Stopped(GlyphmillError):  # noqa: N818 - nothing went wrong
+    """Ctrl-C."""
+
+    exit_code = 130
+
+
 def explain(error: BaseException) -> tuple[str, int] | None:
     """One line for the person at the keyboard and the exit code, or None where a traceback tells more."""
     if isinstance(error, GlyphmillError):
         return str(error), error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped; nothing half-done counts, run the same command again to go on", 130
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in text or "disk is full" in text:
@@ -49,14 +55,20 @@ def _first_line(text: str) -> str:
 
 def main() -> None:
     """Run the command line; a failure a person can act on is one line on stderr and a non-zero exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)  # Typer would say no more than "Aborted"
     try:
         app()
-    except (GlyphmillError, OSError, KeyboardInterrupt, RuntimeError) as error:
+    except Exception as error:
         told = explain(error)
         if told is None or os.environ.get("GLYPHMILL_TRACEBACK"):
             raise
         sys.stderr.write(f"glyphmill: {told[0]}\n")
         sys.exit(told[1])
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped("stopped; nothing half-done counts, run the same command again to go on")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,3 +151,17 @@ def test_read_only_lake(mount: Path, lake: Path, small: Path, glyphmill: Run) ->
     glyphmill("query", "SELECT * FROM funnel", "--lake", mount)
     glyphmill("verify", "--lake", mount)
     _one_line(glyphmill("curate", small, "--lake", mount, code=3), "cannot be written", "mounted")
+
+
+def test_ctrl_c_is_one_line_and_the_next_run_goes_on(corpus: Path, tmp_path: Path, glyphmill: Run) -> None:
+    lake = tmp_path / "lake"
+    run = subprocess.Popen(command("curate", corpus, "--lake", lake), stderr=subprocess.PIPE, text=True)
+    while not (lake / "catalog.sqlite").exists():
+        assert run.poll() is None
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 130, told
+    assert told.splitlines() == ["glyphmill: stopped; nothing half-done counts, run the same command again to go on"]
+    glyphmill("curate", corpus, "--lake", lake)
+    glyphmill("verify", "--lake", lake)

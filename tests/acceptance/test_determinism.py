@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from acceptance_tools import Run
-from pipelines.near_pairs import near
 
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
 from pipelines.export import export
+from pipelines.near_pairs import near
 from pipelines.recipe import load
 from pipelines.scan import scan
 from warehouse.digest import digests

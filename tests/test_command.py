@@ -1,0 +1,72 @@
+"""The front door: every command explains itself, and failures a person can act on become one line."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import glyphmill
+from warehouse.errors import LakeBusy, UsageError
+
+ROOT = typer.main.get_command(glyphmill.app)
+
+
+def _commands(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return [path]
+    return [found for name, sub in inner.items() for found in _commands(sub, (*path, name))]
+
+
+COMMANDS = _commands(ROOT)
+
+
+def test_the_commands_of_the_design_are_there() -> None:
+    wanted = [
+        "curate",
+        "scan",
+        "near",
+        "decide",
+        "export",
+        "why",
+        "query",
+        "digest",
+        "what-if",
+        "verify",
+        "clean",
+        "snapshot",
+        "demo",
+    ]
+    assert {(name,) for name in wanted} | {("recipe", "check"), ("recipe", "show")} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_has_an_example(path: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(glyphmill.app, [*path, "--help"])
+    assert done.exit_code == 0
+    assert "Example: glyphmill " + path[0] in done.output
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (UsageError("no such file: x"), 2, "no such file: x"),
+        (LakeBusy("the lake is busy"), 4, "busy"),
+        (OSError(errno.ENOSPC, "No space left on device"), 3, "disk full"),
+        (OSError(errno.EROFS, "Read-only file system"), 3, "cannot write"),
+    ],
+)
+def test_failures_are_one_line(error: BaseException, code: int, words: str) -> None:
+    told = glyphmill.explain(error)
+    assert told is not None
+    assert told[1] == code
+    assert words in told[0]
+    assert "\n" not in told[0]
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    assert glyphmill.explain(ZeroDivisionError("division by zero")) is None
