@@ -1,5 +1,8 @@
-"""A small messy corpus to try the mill on: real photographs that scikit-image and scikit-learn carry, and what goes wrong
-with photographs in the wild, made from them. Seeded: the same files every time."""
+"""A small messy corpus to try the mill on. Seeded: the same files every time.
+
+Real photographs that scikit-image and scikit-learn carry, and what goes wrong with photographs in the wild, made from
+them.
+"""
 
 from __future__ import annotations
 

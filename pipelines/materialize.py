@@ -18,7 +18,8 @@ SELECT s.image_id, s.suffix, s.shard, s."offset", s.size, s.json_offset, s.json_
 FROM (SELECT DISTINCT image_id FROM placements WHERE dataset = $1 AND version = $2) AS p
 JOIN shard_index AS s USING (image_id)
 LEFT JOIN (
-    SELECT image_id, first(text ORDER BY coalesce(list_position($3, kind), 99), length(text) DESC, caption_id) AS caption
+    SELECT image_id,
+           first(text ORDER BY coalesce(list_position($3, kind), 99), length(text) DESC, caption_id) AS caption
     FROM captions GROUP BY image_id
 ) AS c USING (image_id)
 ORDER BY s.suffix, s.image_id

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told how far a pass has come: units `done` of `total` (None where the total is not known yet) and a short note."""
+    """Told how far a pass has come: `done` of `total` (None where it is not known yet) and a short note."""
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None: ...
 

@@ -21,13 +21,13 @@ class LakeError(GlyphmillError):
     exit_code = 3
 
 
-class LakeBusy(LakeError):
+class LakeBusy(LakeError):  # noqa: N818 - the words say what it is
     """Another run holds the lake's writer lock."""
 
     exit_code = 4
 
 
-class MissingDependency(GlyphmillError):
+class MissingDependency(GlyphmillError):  # noqa: N818 - the words say what it is
     """An extra, an extension or weights are not installed; the message names what to install."""
 
     exit_code = 5

@@ -73,7 +73,9 @@ INPUTS = Table(
         Column("batch", STRING, "label of the delivery, from --batch (a night's date, say)"),
         Column("unit", STRING, "key of the unit of work that read the sample: which file and range, in which state"),
         Column("row", pa.int64(), "position of the sample in its file, from 0; 0 where a file is one sample"),
-        Column("uri", STRING, "file the bytes came from: absolute path or URL, of the tar or Parquet where they lie in one"),
+        Column(
+            "uri", STRING, "file the bytes came from, absolute path or URL: the tar or Parquet where they lie in one"
+        ),
         Column("offset", pa.int64(), "byte offset of the image in that file; NULL where the format has none (Parquet)"),
         Column("length", pa.int64(), "bytes of the image"),
         Column("image_id", STRING, IMAGE_ID.doc + "; NULL only where there were no bytes"),
@@ -99,10 +101,10 @@ CAPTIONS = Table(
         Column("kind", STRING, "raw | recaption | fused | enhanced | synthetic"),
         Column("text", STRING, "the caption, as delivered"),
         Column("lang", STRING, "language as the source tells it, else guessed from the script; und where unknown"),
-        Column("origin", STRING, "which file and field it came from: sidecar .txt, captions.csv:caption, json:caption ..."),
+        Column("origin", STRING, "which file and field it came from: .txt, captions.csv:caption, json:caption ..."),
     ),
     key=("image_id", "caption_id"),
-    # The same text may come from several deliveries; which origin survives must not depend on timing: the smallest does.
+    # One text may come with several deliveries; the smallest origin survives, so that timing does not matter.
 )
 
 NEAR_PAIRS = Table(
@@ -111,9 +113,13 @@ NEAR_PAIRS = Table(
     (
         Column("a", STRING, "image_id; the smaller of the two for link = near, the group's leader for link = same"),
         Column("b", STRING, "image_id"),
-        Column("link", STRING, "near (hashes within the search distance) | same (equal hash, tiles all but equal: b stands behind a)"),
+        Column("link", STRING, "near (alike) | same (equal hash, all but equal thumbnails: b stands behind a)"),
         Column("distance", pa.int16(), "Hamming distance of the perceptual hashes, bits"),
-        Column("tile_distance", pa.float32(), "largest mean absolute luma difference over the tiles of the 64x64 luma, 0-255"),
+        Column(
+            "tile_distance",
+            pa.float32(),
+            "largest local difference of the thumbnails over the usual one, no unit (pipelines/thumbs.py)",
+        ),
         Column("text_differs", pa.bool_(), "known text of the two differs; NULL where the text of either is not known"),
     ),
     key=("a", "b"),
@@ -166,12 +172,12 @@ SHARD_INDEX = Table(
         IMAGE_ID,
         Column("shard", STRING, "file name of the tar under shards/pool"),
         Column("suffix", STRING, "file suffix of the image member, without the dot"),
-        Column("offset", pa.int64(), "byte offset of the image's bytes in the tar; its 512-byte header lies right before"),
+        Column("offset", pa.int64(), "byte offset of the image in the tar; its 512-byte header lies right before"),
         Column("size", pa.int64(), "bytes of the image"),
         Column("xxh3", pa.uint64(), "XXH3-64 of the image's bytes"),
         Column("json_offset", pa.int64(), "byte offset of the .json member's bytes in the tar"),
         Column("json_size", pa.int64(), "bytes of the .json member"),
-        Column("txt_offset", pa.int64(), "byte offset of the .txt member's bytes in the tar; NULL where there is no caption"),
+        Column("txt_offset", pa.int64(), "byte offset of the .txt member's bytes; NULL where there is no caption"),
         Column("txt_size", pa.int64(), "bytes of the .txt member; NULL where there is no caption"),
     ),
     key=("image_id",),
@@ -216,14 +222,14 @@ RECIPES = Table(
         Column("recipe", STRING, "hash of the recipe's content, 16 hex digits"),
         Column("name", STRING, "the recipe's name"),
         Column("store_from", pa.int8(), "stage from which on an image's bytes enter the pool"),
-        Column("stages", pa.list_(pa.struct([("number", pa.int8()), ("name", STRING)])), "number and name of each stage"),
+        Column("stages", pa.list_(pa.struct([("number", pa.int8()), ("name", STRING)])), "number and name of each"),
         Column(
             "rules",
             pa.list_(pa.struct([("stage", pa.int8()), ("name", STRING), ("predicate", STRING), ("signals", STRINGS)])),
             "each rule: its stage, name, DuckDB predicate and the signals it reads",
         ),
-        Column("max_distance", pa.int16(), "bits of the hashes by which duplicates may differ; NULL: duplicates are kept"),
-        Column("max_tile_distance", pa.float32(), "largest tile difference of duplicates, 0-255; NULL: duplicates are kept"),
+        Column("max_distance", pa.int16(), "bits by which duplicates' hashes may differ; NULL: duplicates are kept"),
+        Column("max_tile_distance", pa.float32(), "largest tile distance of duplicates; NULL: duplicates are kept"),
         Column("toml", STRING, "the recipe as it was written"),
     ),
     key=("recipe",),
