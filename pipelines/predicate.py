@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ import duckdb
 
 # CONSISTENT by DuckDB's own account, yet they answer by who asks.
 FICKLE = frozenset({"current_setting", "getvariable", "version"})
+UNSTABLE = frozenset({"VOLATILE", "CONSISTENT_WITHIN_QUERY"})
+
+Traits = frozenset[tuple[str, str]]
 
 
 class PredicateError(ValueError):
@@ -37,7 +40,7 @@ def parse(con: duckdb.DuckDBPyConnection, text: str) -> Predicate:
         raise PredicateError(f"{text!r} is not valid SQL: {str(tree['error_message']).splitlines()[0]}")
     expression = _only_expression(tree, text)
     columns: dict[str, None] = {}
-    functions: set[str] = set()
+    called: set[str] = set()
     for node, bound in _walk(expression, frozenset()):
         match node.get("class"):
             case "SUBQUERY":
@@ -46,27 +49,34 @@ def parse(con: duckdb.DuckDBPyConnection, text: str) -> Predicate:
                 raise PredicateError(f"{text!r} must name its columns: no *, COLUMNS or parameters")
             case "WINDOW":
                 raise PredicateError(f"{text!r} is a window over other images; a rule may only ask about the image")
-            case "FUNCTION":
-                functions.add(node["function_name"])
+            case "FUNCTION" if not node["is_operator"]:
+                called.add(node["function_name"])
             case "COLUMN_REF":
                 name = ".".join(node["column_names"])
                 if node["column_names"][0] not in bound:
                     columns[name] = None
     (canonical,) = con.execute("SELECT json_deserialize_sql(?::JSON)", [serialized]).fetchall()[0]
-    return Predicate(str(canonical).removeprefix("SELECT "), tuple(columns), frozenset(functions))
+    return Predicate(str(canonical).removeprefix("SELECT "), tuple(columns), frozenset(called))
 
 
-def refuse_fickle(con: duckdb.DuckDBPyConnection, predicate: Predicate) -> None:
+def refuse_fickle(predicate: Predicate, traits: Mapping[str, Traits]) -> None:
     """Raises PredicateError where the answer could differ from one run to the next, or is over many images."""
-    rows = con.execute(
-        "SELECT function_name, function_type, stability FROM duckdb_functions() WHERE list_contains(?, function_name)",
-        [sorted(predicate.functions)],
-    ).fetchall()
-    for name, kind, stability in rows:
-        if kind == "aggregate":
+    for name in sorted(predicate.functions):
+        found = traits.get(name, frozenset())
+        if any(kind == "aggregate" for kind, _ in found):
             raise PredicateError(f"{name}() is over many images; a rule may only ask about the image itself")
-        if stability in ("VOLATILE", "CONSISTENT_WITHIN_QUERY") or name in FICKLE:
+        if name in FICKLE or any(stability in UNSTABLE for _, stability in found):
             raise PredicateError(f"{name}() answers differently from run to run; ask about stored signals only")
+
+
+def functions(con: duckdb.DuckDBPyConnection) -> dict[str, Traits]:
+    """Kind and stability of all overloads of every function that DuckDB knows, by name."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for name, kind, stability in con.execute(
+        "SELECT DISTINCT function_name, function_type, stability FROM duckdb_functions()"
+    ).fetchall():
+        found.setdefault(name, set()).add((kind, stability))
+    return {name: frozenset(traits) for name, traits in found.items()}
 
 
 def _only_expression(tree: dict[str, Any], text: str) -> dict[str, Any]:

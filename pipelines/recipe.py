@@ -12,6 +12,7 @@ import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,7 @@ from typing import Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pipelines.predicate import Predicate, PredicateError, parse, refuse_fickle
+from pipelines.predicate import Predicate, PredicateError, Traits, functions, parse, refuse_fickle
 from pipelines.signals import Signal, empty_tables, known_signals, relation
 from warehouse.errors import UsageError
 from warehouse.schema import Table
@@ -231,11 +232,16 @@ class Checker:
         self.known = known_signals(tables)
         empty_tables(con, tables)
 
+    @cached_property
+    def functions(self) -> dict[str, Traits]:
+        return functions(self.con)
+
     def rule(self, entry: RuleEntry, stage: int, where: str) -> Rule:
         """The checked rule. Raises UsageError that begins with `where`."""
         try:
             predicate = parse(self.con, entry.when)
-            refuse_fickle(self.con, predicate)
+            if predicate.functions:
+                refuse_fickle(predicate, self.functions)
             signals = tuple(dict.fromkeys(self._signal(name) for name in predicate.columns))
             self._bind(predicate, signals)
         except PredicateError as error:
