@@ -37,6 +37,7 @@ MAX_TILE_DISTANCE = 7.0  # for recipes
 HASHES = EXTRACTOR.table
 
 MEASURED = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("distance", pa.int16()), ("tile", pa.float32())])
+MEMORY = "2GB"  # DuckDB's share: what is more is spilled
 AT_ONCE = 1 << 16  # measured pairs handed to DuckDB at a time
 
 # Pictures that can be compared: of the hash this code knows. Others wait until they are scanned again.
@@ -76,7 +77,7 @@ def near(lake: Lake, *, engine: Engine | None = None, progress: Progress = silen
     """
     started = time.monotonic()
     with lake.lock("near pairs"), lake.workspace() as work:
-        con = lake.connect()
+        con = lake.connect(memory_limit=MEMORY)
         try:
             lake.ensure_table(con, HASHES)
             seen = lake.snapshot(con)
