@@ -122,7 +122,8 @@ def judge(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
 
 
 def resolve(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
-    """Make the temporary table `repeats` (image_id, duplicate_of) of the passing images that repeat a kept one."""
+    """Make the temporary tables `members` (image_id, rank), the images that stand in some pair, larger and then sharper
+    first, and `repeats` (image_id, duplicate_of), those that pass and repeat a kept one."""
     limits = recipe.duplicates
     counted = (
         f"distance <= {limits.max_distance} AND tile_distance <= {limits.max_tile_distance}::FLOAT "
@@ -134,21 +135,23 @@ def resolve(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
         f"CREATE OR REPLACE TEMP TABLE pairs AS SELECT a, b, link = 'same' AS same FROM lake.near_pairs WHERE {counted}"
     )
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE candidates AS
-        WITH passing AS MATERIALIZED (
-            SELECT image_id FROM judged
-            SEMI JOIN (SELECT a AS image_id FROM pairs UNION SELECT b FROM pairs) USING (image_id)
-            WHERE fails = 0 AND waits = 0
-        )
-        SELECT image_id, h.area, p.sharpness
-        FROM passing
+        f"""CREATE OR REPLACE TEMP TABLE members AS
+        WITH paired AS MATERIALIZED (SELECT a AS image_id FROM pairs UNION SELECT b FROM pairs)
+        SELECT image_id, row_number() OVER (
+            ORDER BY h.area DESC NULLS LAST, p.sharpness DESC NULLS LAST, image_id
+        ) AS rank
+        FROM paired
         LEFT JOIN (
-            SELECT image_id, width::BIGINT * height AS area FROM lake.{HEADER} SEMI JOIN passing USING (image_id)
+            SELECT image_id, width::BIGINT * height AS area FROM lake.{HEADER} SEMI JOIN paired USING (image_id)
         ) h USING (image_id)
         LEFT JOIN (
             SELECT image_id, nullif(sharpness_256, 'nan'::FLOAT) AS sharpness
-            FROM lake.{PIXELS} SEMI JOIN passing USING (image_id)
+            FROM lake.{PIXELS} SEMI JOIN paired USING (image_id)
         ) p USING (image_id)"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE candidates AS
+        SELECT image_id, rank FROM members JOIN judged USING (image_id) WHERE fails = 0 AND waits = 0"""
     )
     con.execute("CREATE OR REPLACE TEMP TABLE repeats AS FROM lake.resolve_duplicates('temp.candidates', 'temp.pairs')")
 
@@ -198,8 +201,8 @@ def ensure_tables(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe) ->
 def _digest(con: duckdb.DuckDBPyConnection) -> str:
     """What was decided, whatever the order of rows: the same string for the same decisions of one recipe."""
     row = con.execute(
-        """SELECT count(*), bit_xor(hash(image_id, fails, waits, missing, duplicate_of))
-        FROM judged LEFT JOIN repeats USING (image_id)"""
+        """SELECT count(*), bit_xor(hash(image_id, fails, waits, missing, duplicate_of, rank))
+        FROM judged LEFT JOIN repeats USING (image_id) LEFT JOIN members USING (image_id)"""
     ).fetchall()[0]
     return f"{row[0]}-{row[1] or 0:016x}"
 
@@ -222,8 +225,9 @@ def _decision_rows(recipe: Recipe) -> str:
         SELECT image_id, {quoted(recipe.hash)} AS recipe, stage_reached,
             CASE WHEN duplicate_of IS NULL THEN outcome ELSE 'duplicate' END AS outcome,
             failed_rules, pending_rules, missing_signals, duplicate_of,
-            fails::UBIGINT AS failed_bits, waits::UBIGINT AS pending_bits
-        FROM judged JOIN verdicts USING (fails, waits, missing) LEFT JOIN repeats USING (image_id)"""
+            rank, fails::UBIGINT AS failed_bits, waits::UBIGINT AS pending_bits
+        FROM judged JOIN verdicts USING (fails, waits, missing)
+        LEFT JOIN repeats USING (image_id) LEFT JOIN members USING (image_id)"""
 
 
 def _recipe_row(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> str:

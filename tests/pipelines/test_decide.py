@@ -230,15 +230,19 @@ Candidate = tuple[str, int, float]
 Pair = tuple[str, str, bool]
 
 
+def ranked(candidates: list[Candidate]) -> list[str]:
+    return [c[0] for c in sorted(candidates, key=lambda c: (-c[1], -c[2], c[0]))]
+
+
 def greedy(candidates: list[Candidate], pairs: list[Pair]) -> dict[str, str]:
     leader: dict[str, str] = {}
     for a, b, same in pairs:
         if same:
             leader[b] = min(a, leader.get(b, a))
-    ranked = [c[0] for c in sorted(candidates, key=lambda c: (-c[1], -c[2], c[0]))]
-    node = {image: leader.get(image, image) for image in ranked}
+    order = ranked(candidates)
+    node = {image: leader.get(image, image) for image in order}
     best: dict[str, str] = {}
-    for image in ranked:
+    for image in order:
         best.setdefault(node[image], image)
     near: dict[str, set[str]] = {n: set() for n in best}
     for a, b, same in pairs:
@@ -247,10 +251,10 @@ def greedy(candidates: list[Candidate], pairs: list[Pair]) -> dict[str, str]:
             near[x].add(y)
             near[y].add(x)
     stands_for: dict[str, str] = {}
-    for name in sorted(best, key=lambda n: ranked.index(best[n])):
+    for name in sorted(best, key=lambda n: order.index(best[n])):
         kept = [m for m in near[name] if stands_for.get(m) == m]
-        stands_for[name] = min(kept, key=lambda m: ranked.index(best[m])) if kept else name
-    found = {image: best[stands_for[node[image]]] for image in ranked}
+        stands_for[name] = min(kept, key=lambda m: order.index(best[m])) if kept else name
+    found = {image: best[stands_for[node[image]]] for image in order}
     return {image: of for image, of in found.items() if image != of}
 
 
@@ -280,9 +284,9 @@ def test_a_long_chain_and_a_large_star_resolve() -> None:
 def resolved(candidates: list[Candidate], pairs: list[Pair]) -> dict[str, str]:
     with duckdb.connect(config={"threads": 2}) as con:
         con.execute(views.read()["resolve_duplicates"])
-        con.execute("CREATE TABLE c (image_id VARCHAR, area INTEGER, sharpness DOUBLE)")
+        con.execute("CREATE TABLE c (image_id VARCHAR, rank INTEGER)")
         con.execute("CREATE TABLE p (a VARCHAR, b VARCHAR, same BOOLEAN)")
-        for table, rows in (("c", candidates), ("p", pairs)):
+        for table, rows in (("c", [(image, rank) for rank, image in enumerate(ranked(candidates), 1)]), ("p", pairs)):
             if rows:
                 lists = list(map(list, zip(*rows, strict=True)))
                 con.execute(f"INSERT INTO {table} SELECT {', '.join('unnest(?)' for _ in lists)}", lists)

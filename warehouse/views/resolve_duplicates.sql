@@ -1,24 +1,21 @@
 -- Which images are duplicates of which: exact greedy in rank order. `decide` and `what_if` both ask here.
 --
---   candidates  name of a relation (image_id, area, sharpness): images that pass every rule and stand in some pair
+--   candidates  name of a relation (image_id, rank): images that pass every rule and stand in some pair, 1 the best
 --   pairs       name of a relation (a, b, same): pairs that count under the recipe; same: b stands behind its leader a
 --
 -- Gives (image_id, duplicate_of) for every candidate that is not kept, with the best kept image that it repeats.
 --
--- Candidates behind one leader are one node, which ranks by its best candidate: larger area, then sharper, then the
--- smaller id. Going from the best node down, a node is kept unless a kept neighbour stands above it. The recursion peels
--- the graph: what lies right below a node that has nothing above it is a duplicate and leaves with its edges. The result
--- is that of going down one by one, and no order of rows or threads plays a part in it.
+-- Candidates behind one leader are one node, which ranks as its best candidate does. Going from the best node down, a
+-- node is kept unless a kept neighbour stands above it. The recursion peels the graph: what lies right below a node that
+-- has nothing above it is a duplicate and leaves with its edges. The result is that of going down one by one, and no
+-- order of rows or threads plays a part in it.
 CREATE OR REPLACE MACRO resolve_duplicates(candidates, pairs) AS TABLE
-WITH RECURSIVE rank AS (
-    SELECT image_id, row_number() OVER (ORDER BY area DESC NULLS LAST, sharpness DESC NULLS LAST, image_id) AS place
-    FROM query_table(candidates)
-),
+WITH RECURSIVE
 pair AS MATERIALIZED (FROM query_table(pairs)),
 leader AS (SELECT b AS image_id, min(a) AS name FROM pair WHERE same GROUP BY b),
 member AS MATERIALIZED (
-    SELECT image_id, place, coalesce(name, image_id) AS name, min(place) OVER (PARTITION BY coalesce(name, image_id)) AS node
-    FROM rank LEFT JOIN leader USING (image_id)
+    SELECT image_id, rank, coalesce(name, image_id) AS name, min(rank) OVER (PARTITION BY coalesce(name, image_id)) AS node
+    FROM query_table(candidates) LEFT JOIN leader USING (image_id)
 ),
 named AS (SELECT DISTINCT name, node FROM member),
 edge AS MATERIALIZED (
@@ -55,5 +52,5 @@ repeated AS (
 SELECT m.image_id, best.image_id AS duplicate_of
 FROM member m
 LEFT JOIN repeated r ON r.node = m.node
-JOIN rank best ON best.place = coalesce(r.of_node, m.node)
-WHERE best.place <> m.place
+JOIN member best ON best.rank = coalesce(r.of_node, m.node)
+WHERE best.rank <> m.rank

@@ -8,7 +8,7 @@
 --              just the table of one extractor, which is faster
 --
 -- Gives (outcome, now, then, change), exactly what `decide` would give with the changed recipe. Images that were
--- delivered after the last decide are not in it.
+-- delivered and pairs that were found after the last decide are not in it.
 CREATE OR REPLACE MACRO what_if(predicate, replaces := '[]', signals := 'lake.signals') AS TABLE
 WITH chosen AS (
     FROM lake.current_recipe
@@ -22,7 +22,6 @@ pair AS MATERIALIZED (
         AND tile_distance <= (SELECT max_tile_distance FROM chosen)
         AND text_differs IS NOT TRUE
 ),
-paired AS MATERIALIZED (SELECT a AS image_id FROM pair UNION SELECT b FROM pair),
 now AS MATERIALIZED (
     SELECT outcome, count(*) AS images FROM lake.decisions WHERE recipe = (SELECT recipe FROM chosen) GROUP BY outcome
 ),
@@ -33,7 +32,7 @@ other AS (  -- the rules that stay, as bits
 ),
 -- What fails no other rule, and whether another rule waits.
 held AS (
-    SELECT image_id, pending_bits & (SELECT bits FROM other) <> 0 AS waits
+    SELECT image_id, rank, pending_bits & (SELECT bits FROM other) <> 0 AS waits
     FROM lake.decisions
     WHERE recipe = (SELECT recipe FROM chosen) AND failed_bits & (SELECT bits FROM other) = 0
 ),
@@ -41,17 +40,11 @@ asked AS (SELECT image_id, (predicate) AS answer FROM query_table(signals)),
 tally AS MATERIALIZED (
     SELECT
         CASE WHEN NOT answer THEN 'dropped' WHEN waits OR answer IS NULL THEN 'pending' ELSE 'kept' END AS outcome,
-        count(*) AS images, list(held.image_id) FILTER (paired.image_id IS NOT NULL) AS paired_ids
-    FROM held LEFT JOIN asked USING (image_id) LEFT JOIN paired USING (image_id)
+        count(*) AS images, list(struct_pack(image_id, rank)) FILTER (rank IS NOT NULL) AS paired
+    FROM held LEFT JOIN asked USING (image_id)
     GROUP BY ALL
 ),
-passing AS MATERIALIZED (SELECT unnest(paired_ids) AS image_id FROM tally WHERE outcome = 'kept'),
-candidate AS MATERIALIZED (
-    SELECT image_id, h.width::BIGINT * h.height AS area, nullif(p.sharpness_256, 'nan'::FLOAT) AS sharpness
-    FROM passing
-    LEFT JOIN (SELECT image_id, width, height FROM lake.signals_header SEMI JOIN passing USING (image_id)) h USING (image_id)
-    LEFT JOIN (SELECT image_id, sharpness_256 FROM lake.signals_pixels SEMI JOIN passing USING (image_id)) p USING (image_id)
-),
+candidate AS MATERIALIZED (SELECT unnest(paired, recursive := true) FROM tally WHERE outcome = 'kept'),
 duplicates AS (SELECT count(*) AS images FROM lake.resolve_duplicates('candidate', 'pair')),
 total AS (
     SELECT
