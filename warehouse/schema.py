@@ -113,7 +113,7 @@ NEAR_PAIRS = Table(
     (
         Column("a", STRING, "image_id; the smaller of the two for link = near, the group's leader for link = same"),
         Column("b", STRING, "image_id"),
-        Column("link", STRING, "near (alike) | same (equal hash, all but equal thumbnails: b stands behind a)"),
+        Column("link", STRING, "near (alike) | same (equal hash, equal thumbnails: b stands behind a)"),
         Column("distance", pa.int16(), "Hamming distance of the perceptual hashes, bits"),
         Column("tile_distance", pa.float32(), "largest local over usual difference of the thumbnails, no unit"),
         Column("text_differs", pa.bool_(), "known text of the two differs; NULL where the text of either is not known"),
