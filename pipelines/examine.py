@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -41,68 +41,81 @@ class Findings:
     rows: dict[str, dict[str, object]]
 
 
-def examine(task: Task) -> Findings:
-    """Header, one decode, every wanted signal. What is wrong with the image ends in the findings: nothing is raised."""
+def examine(tasks: Sequence[Task]) -> list[Findings]:
+    """Header, one decode, every wanted signal of each image. What is wrong with one ends in its findings: nothing is
+    raised. Extractors are handed all of the batch at once: the same code runs on image after image, which is faster."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters of them is in the findings
-        return _examine(task)
+        opened = [_opened(task) for task in tasks]
+        rows: list[dict[str, dict[str, object]]] = [{} for _ in tasks]
+        for extractor in discover(tasks[0].folders) if tasks else ():
+            able = [
+                (sample, into)
+                for task, (sample, _), into in zip(tasks, opened, rows, strict=True)
+                if sample and extractor.name in task.wanted and (extractor.needs == "header" or sample.picture)
+            ]
+            measured = _measured(extractor, [sample for sample, _ in able]) if able else []
+            for row, (_, into) in zip(measured, able, strict=True):
+                into[extractor.name] = row
+    return [Findings(problem, found) for (_, problem), found in zip(opened, rows, strict=True)]
 
 
-def _examine(task: Task) -> Findings:
-    extractors = [e for e in discover(task.folders) if e.name in task.wanted]
+def _opened(task: Task) -> tuple[Sample | None, str | None]:
+    """The image ready to be measured, as far as it can be, and what is wrong with it."""
+    beat()
     try:
         header = read_header(task.data)
     except UnreadableError as error:
-        return Findings(str(error), {})
+        return None, str(error)
     picture, problem = None, None
-    if task.judge or any(e.needs == "pixels" for e in extractors):
+    if task.judge or any(e.needs == "pixels" for e in discover(task.folders) if e.name in task.wanted):
         try:
             picture = decode(task.data, header)
         except UnreadableError as error:
             problem = str(error)
-    sample = Sample(task.image_id, task.data, header, picture)
-    able = [e for e in extractors if e.needs == "header" or picture is not None]
-    return Findings(problem, {e.name: measured(e, sample) for e in able})
+    return Sample(task.image_id, task.data, header, picture), problem
 
 
-def measured(extractor: Extractor, sample: Sample) -> dict[str, object]:
-    """The extractor's row of one sample; where its code fails on it, a row that says so."""
+def _measured(extractor: Extractor, samples: Sequence[Sample]) -> list[dict[str, object]]:
+    """The extractor's row of each sample; where its code fails on one, a row that says so."""
     try:
-        (row,) = extractor.fn([sample])
+        rows = list(extractor.fn(samples))
+        if len(rows) != len(samples):
+            raise ValueError(f"{len(rows)} rows for {len(samples)} images")
     except (*FAULTS, MemoryError) as error:
+        if len(samples) > 1:  # find out which one it is
+            return [row for sample in samples for row in _measured(extractor, [sample])]
         text = one_line(f"{Reason.EXTRACTOR}: {type(error).__name__}: {error}")
-        return {"image_id": sample.image_id, "version": None, "status": "error", "error": text}
-    return {**row, "image_id": sample.image_id, "status": "ok", "error": None}
+        return [{"image_id": samples[0].image_id, "status": "error", "error": text}]
+    return [
+        {**row, "image_id": sample.image_id, "status": "ok", "error": None}
+        for row, sample in zip(rows, samples, strict=True)
+    ]
 
 
 @contextmanager
-def examiner(*, careful: bool, seconds: float = IMAGE_SECONDS) -> Iterator[Callable[[Task], Findings]]:
-    """A function that examines one task after the other.
+def examiner(*, careful: bool, seconds: float = IMAGE_SECONDS) -> Iterator[Callable[[Sequence[Task]], list[Findings]]]:
+    """A function that examines one batch after the other.
 
-    `careful`: in a child process with limited memory and time, which may die without harm. The findings are the same,
-    but for images that kill, hang or exhaust: these get an error CRASH, TIMEOUT or MEMORY.
+    `careful`: image by image in a child process with limited memory and time, which may die without harm. The findings
+    are the same, but for images that kill, hang or exhaust: these get an error CRASH, TIMEOUT or MEMORY.
     """
     if not careful:
-        yield _beating
+        yield examine
         return
-    slot: deque[Task] = deque()
+    slot: deque[tuple[Task]] = deque()
     child = LocalEngine(workers=1, stall_s=seconds, attempts=1)
     with closing(child.map(examine, iter(slot.popleft, None), setup=limit_memory)) as results:
 
         def ask(task: Task) -> Findings:
-            slot.append(task)  # the child draws it when the next result is asked for
+            slot.append((task,))  # the child draws it when the next result is asked for
             result = next(results)
-            return result.value if result.value is not None else _lost(result)
+            return result.value[0] if result.value is not None else _lost(result)
 
-        yield ask
-
-
-def _beating(task: Task) -> Findings:
-    beat()
-    return examine(task)
+        yield lambda tasks: [ask(task) for task in tasks]
 
 
-def _lost(result: Result[Task, Findings]) -> Findings:
+def _lost(result: Result[tuple[Task], list[Findings]]) -> Findings:
     said = (result.error or "").split("\n")[0]
     if result.failure == "hung":
         return Findings(f"{Reason.TIMEOUT}: not decoded and measured in time, {said}", {})

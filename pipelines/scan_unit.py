@@ -24,6 +24,10 @@ from warehouse.sources.base import Delivered, Unit
 #: Raise it when this file or a source's reader would write other rows of `inputs` or `captions` for the same bytes.
 SCAN_VERSION = "1"
 
+#: Samples examined together, unless their files are larger than BATCH_BYTES: this is all of a unit that is in memory.
+BATCH = 16
+BATCH_BYTES = 32 << 20
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -117,20 +121,39 @@ def _rows(job: Job, *, careful: bool) -> dict[str, list[dict[str, object]]]:
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in tables | {INPUTS.name}}
     errors: dict[str, str | None] = {}  # of the images of this unit so far: one delivered twice is examined once
     with examiner(careful=careful, seconds=job.delivery.image_seconds) as examine:
-        for sample in sources.read(job.unit):
-            image_id = hashlib.sha256(sample.data).hexdigest()[:32] if sample.data else None
-            error = job.gave_up or sample.error or (None if image_id else f"{Reason.EMPTY}: no bytes")
-            if sample.data and image_id and not error and (judge or versions):
-                if image_id not in errors:
-                    findings = examine(Task(image_id, sample.data, tuple(versions), judge, job.delivery.folders))
-                    errors[image_id] = findings.error
+        for batch in _batches(job):
+            fresh = {image_id: s for s, image_id, error in batch if image_id and not error and image_id not in errors}
+            if judge or versions:
+                tasks = [
+                    Task(image_id, sample.data or b"", tuple(versions), judge, job.delivery.folders)
+                    for image_id, sample in fresh.items()
+                ]
+                for task, findings in zip(tasks, examine(tasks), strict=True):
+                    errors[task.image_id] = findings.error
                     for name, row in findings.rows.items():
                         rows[f"signals_{name}"].append({**row, "version": versions[name]})
-                error = errors[image_id]
-            rows[INPUTS.name].append(_input(job, unit, sample, image_id, error))
-            if image_id and CAPTIONS.name in tables:
-                rows[CAPTIONS.name].extend(_captions(sample, image_id))
+            for sample, image_id, error in batch:
+                error = error or errors.get(image_id or "")
+                rows[INPUTS.name].append(_input(job, unit, sample, image_id, error))
+                if image_id and CAPTIONS.name in tables:
+                    rows[CAPTIONS.name].extend(_captions(sample, image_id))
     return rows
+
+
+def _batches(job: Job) -> Iterator[list[tuple[Delivered, str | None, str | None]]]:
+    """The unit's samples, a few at a time, each with its image_id and what is wrong with it before it is looked at."""
+    batch: list[tuple[Delivered, str | None, str | None]] = []
+    size = 0
+    for sample in sources.read(job.unit):
+        image_id = hashlib.sha256(sample.data).hexdigest()[:32] if sample.data else None
+        error = job.gave_up or sample.error or (None if image_id else f"{Reason.EMPTY}: no bytes")
+        batch.append((sample, image_id, error))
+        size += len(sample.data or b"")
+        if len(batch) == BATCH or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _input(job: Job, unit: str, sample: Delivered, image_id: str | None, error: str | None) -> dict[str, object]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipelines import thumbs
 from pipelines.extractors.base import Extractor, Sample
-from pipelines.phash import VERSION, phash
+from pipelines.phash import VERSION, phashes
 from warehouse.schema import Column
 
 COLUMNS = (
@@ -21,11 +21,11 @@ COLUMNS = (
 
 
 def measure(batch: Sequence[Sample]) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for sample in batch:
-        coarse, detail = thumbs.pack(luma128(sample))
-        rows.append({"phash": phash(coarse), "thumb64": coarse.tobytes(), "detail": detail})
-    return rows
+    coarse, details = thumbs.pack_all(np.stack([luma128(sample) for sample in batch]))
+    return [
+        {"phash": code.tobytes(), "thumb64": luma.tobytes(), "detail": detail}
+        for code, luma, detail in zip(phashes(coarse), coarse, details, strict=True)
+    ]
 
 
 def luma128(sample: Sample) -> thumbs.Luma:

@@ -137,7 +137,7 @@ def border_share(luma: Gray) -> float:
 
 def _uniform_ends(lines: Gray) -> tuple[int, int]:
     """How many of the (n, pixels) lines at the start and at the end are near-uniform and of one luma."""
-    if all(_spread(lines[end])[1] >= BORDER_DEVIATION**2 for end in (0, -1)):
+    if all(_deviates(lines[end]) for end in (0, -1)):
         return 0, 0  # the usual photograph
     means = lines.mean(axis=1, dtype=np.float64)
     flat = lines.std(axis=1, dtype=np.float64) < BORDER_DEVIATION
@@ -145,6 +145,12 @@ def _uniform_ends(lines: Gray) -> tuple[int, int]:
     if first.all():
         return len(lines), 0
     return int(np.argmin(first)), int(np.argmin(last[::-1]))
+
+
+def _deviates(line: Gray) -> bool:
+    # A range as wide as this makes the deviation, whatever lies between.
+    wide = 2 * BORDER_DEVIATION * math.sqrt(line.size / 2)
+    return int(line.max()) - int(line.min()) > wide or _spread(line)[1] >= BORDER_DEVIATION**2
 
 
 def _spread(values: npt.NDArray[np.generic]) -> tuple[float, float]:

@@ -32,7 +32,7 @@ from warehouse.errors import UsageError
 
 def signals(data: bytes) -> dict[str, object]:
     """All signals of all extractors of one image, by column."""
-    found = examine(Task("0" * 32, data, tuple(e.name for e in discover(()))))
+    (found,) = examine([Task("0" * 32, data, tuple(e.name for e in discover(())))])
     assert found.error is None, found.error
     out: dict[str, object] = {}
     for row in found.rows.values():
@@ -48,7 +48,7 @@ def number(data: bytes, name: str) -> float:
 
 
 def test_every_declared_column_is_filled_and_nothing_else() -> None:
-    found = examine(Task("0" * 32, encoded(photo()), ("header", "pixels", "hashes")))
+    (found,) = examine([Task("0" * 32, encoded(photo()), ("header", "pixels", "hashes"))])
     for extractor in discover(()):
         row = found.rows[extractor.name]
         assert set(row) == {c.name for c in extractor.table.columns} - {"version"}
@@ -364,16 +364,34 @@ def test_what_is_no_extractor_is_refused(text: str, says: str, tmp_path: Path) -
 
 def test_an_extractor_that_fails_on_an_image_gives_an_error_row(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(MINE.replace("s.header.frames", "1 // (s.header.frames - 1)"))
-    found = examine(Task("a" * 32, encoded(photo()), ("pages", "pixels"), folders=(str(tmp_path),)))
+    (found,) = examine([Task("a" * 32, encoded(photo()), ("pages", "pixels"), folders=(str(tmp_path),))])
     assert found.error is None
     assert found.rows["pixels"]["status"] == "ok"
     assert found.rows["pages"]["status"] == "error"
     assert str(found.rows["pages"]["error"]).startswith("extractor: ZeroDivisionError")
 
 
+def test_one_bad_image_in_a_batch_costs_its_own_row_alone(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(MINE.replace("s.header.frames", "1 // (s.header.width - 31)"))
+    files = [encoded(photo(side, 20)) for side in (30, 31, 32)] + [b"", encoded(photo())[:-200]]
+    tasks = [
+        Task(f"{i}" * 32, data, ("pages", "pixels", "hashes"), folders=(str(tmp_path),)) for i, data in enumerate(files)
+    ]
+    together, alone = examine(tasks), [examine([task])[0] for task in tasks]
+    assert together == alone
+    assert [f.rows["pages"]["status"] if "pages" in f.rows else None for f in together] == [
+        "ok",
+        "error",
+        "ok",
+        None,
+        "ok",
+    ]
+    assert [f.error and f.error.split(":")[0] for f in together] == [None, None, None, "empty", "truncated"]
+
+
 def test_header_signals_survive_pixels_that_cannot_be_decoded() -> None:
     data = encoded(photo())
-    found = examine(Task("a" * 32, data[: len(data) // 2], ("header", "pixels", "hashes")))
+    (found,) = examine([Task("a" * 32, data[: len(data) // 2], ("header", "pixels", "hashes"))])
     assert found.error is not None
     assert found.error.startswith("truncated")
     assert list(found.rows) == ["header"]
@@ -381,7 +399,7 @@ def test_header_signals_survive_pixels_that_cannot_be_decoded() -> None:
 
 def test_nothing_is_decoded_where_only_the_header_is_wanted() -> None:
     data = encoded(photo())
-    found = examine(Task("a" * 32, data[: len(data) // 2], ("header",), judge=False))
+    (found,) = examine([Task("a" * 32, data[: len(data) // 2], ("header",), judge=False)])
     assert found.error is None
     assert list(found.rows) == ["header"]
 
