@@ -57,9 +57,9 @@ def main() -> None:
         for turn in range(args.repeats):
             for worker, runs in found.items():
                 runs.append(_fresh(worker, root, first + turn))
-                print(
-                    f"{worker:>8}: {runs[-1]['seconds']:6.1f} s, peak {runs[-1]['peak_gb']:.2f} GB {runs[-1]['told']}"
-                )
+                last = runs[-1]
+                spent = f"{last['seconds']:5.1f} s ({last['cpu_s']:.1f} s of CPU), {last['peak_gb']:.2f} GB"
+                print(f"{worker:>8}: {spent}; {last['told']}", flush=True)
     seconds = {worker: [r["seconds"] for r in runs] for worker, runs in found.items()}
     ours, peer = (statistics.median(seconds[w]) for w in ("ours", "peer"))
     print(

@@ -5,7 +5,9 @@ FROM (
     SELECT coalesce(d.duplicate_of, c.image_id) AS image_id, c.caption_id, c.kind, c.text, c.lang, c.origin,
         c.image_id AS caption_of
     FROM captions c
-    LEFT JOIN decisions d
-        ON d.image_id = c.image_id AND d.outcome = 'duplicate' AND d.recipe = (SELECT recipe FROM current_recipe)
+    LEFT JOIN (
+        SELECT image_id, duplicate_of FROM decisions
+        WHERE outcome = 'duplicate' AND recipe = (SELECT recipe FROM current_recipe)
+    ) d USING (image_id)
 )
 QUALIFY 1 = row_number() OVER (PARTITION BY image_id, caption_id ORDER BY caption_of <> image_id, caption_of)

@@ -6,5 +6,6 @@ SELECT
     CASE WHEN i.status = 'ok' THEN d.outcome ELSE i.status END AS outcome,
     i.error, d.failed_rules, d.pending_rules, d.missing_signals, d.duplicate_of
 FROM inputs i
-LEFT JOIN decisions d
-    ON i.status = 'ok' AND d.image_id = i.image_id AND d.recipe = (SELECT recipe FROM current_recipe)
+LEFT JOIN (
+    SELECT *, 'ok' AS status FROM decisions WHERE recipe = (SELECT recipe FROM current_recipe)
+) d ON d.image_id = i.image_id AND d.status = i.status
