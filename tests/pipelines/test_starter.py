@@ -25,7 +25,7 @@ DEFECTS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def signals(data: bytes) -> Row:
-    found = examine(Task("x", data, ("header", "pixels")))
+    (found,) = examine([Task("x", data, ("header", "pixels"))])
     assert found.error is None
     measured = {**found.rows["header"], **found.rows["pixels"]}
     return {name: value for name, value in measured.items() if name not in {"image_id", "version", "status", "error"}}
