@@ -26,7 +26,7 @@ now AS MATERIALIZED (
     SELECT outcome, count(*) AS images FROM lake.decisions WHERE recipe = (SELECT recipe FROM chosen) GROUP BY outcome
 ),
 other AS (  -- the rules that stay, as bits
-    SELECT xor(18446744073709551615::UBIGINT, coalesce(bit_or(1::UBIGINT << (place - 1)), 0::UBIGINT)) AS bits
+    SELECT xor(18446744073709551615::UBIGINT, coalesce(bit_or(1::UBIGINT << (place - 1)), 0)::UBIGINT) AS bits
     FROM (SELECT unnest(rules) AS rule, generate_subscripts(rules, 1) AS place FROM chosen)
     WHERE list_contains(replaces::VARCHAR[], rule.name)
 ),
