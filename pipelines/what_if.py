@@ -50,7 +50,7 @@ class WhatIf:
 
 
 def what_if(lake: Lake, predicate: str, stage: int, *, add: bool = False) -> WhatIf:
-    """What the current recipe would decide with `predicate` in place of the rules of `stage` that read no other signals.
+    """What the current recipe would decide with `predicate` in place of those rules of `stage` that read nothing else.
 
     With `add` no rule is replaced: the predicate comes on top. Exactly what `decide` would give with that recipe.
     Raises UsageError for a predicate or stage that does not fit, LakeError where nothing was decided yet.
