@@ -23,6 +23,7 @@ DECODE_VERSION = 1
 
 WORK_SIDE = 256
 WORK_LONGEST = 1024
+SAMPLE_SIDE = 64
 
 Gray = npt.NDArray[np.uint8]  # (height, width)
 Colour = npt.NDArray[np.uint8]  # (height, width, 3), RGB
@@ -83,12 +84,13 @@ class Picture:
         return _rgb(_resized(self.image, self.size))
 
     @cached_property
-    def planes_half(self) -> Planes:
-        """(3, height, width) RGB 0-255 at half the working size, for statistics of colour.
+    def colours(self) -> Planes:
+        """(3, height, width) RGB 0-255 with the shorter side SAMPLE_SIDE, for statistics of colour.
 
         The nearest pixels of the decoded picture: a fair sample of it, not made to be looked at.
         """
-        size = (max(1, self.size[0] // 2), max(1, self.size[1] // 2))
+        scale = min(1.0, SAMPLE_SIDE / min(self.size))
+        size = (max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale)))
         return np.ascontiguousarray(_rgb(_resized(self.image, size, Image.Resampling.NEAREST)).transpose(2, 0, 1))
 
 

@@ -1,7 +1,8 @@
 """Signals from one decode at the working size: clarity, exposure, colour, information, border.
 
-Luma is ITU-R 601-2 at the working size (`pipelines.decode`), colour is sampled at half of it. Sums are sums of whole
-numbers, exact in float64, so every machine and engine stores the same value.
+Luma is ITU-R 601-2 at the working size (`pipelines.decode`); colour is taken from a sample of pixels, 64 across the
+shorter side (against all pixels, saturation of photographs then moves by 0.001 to 0.002 on average). Sums are sums of
+whole numbers, exact in float64, so every machine and engine stores the same value.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def measure(batch: Sequence[Sample]) -> list[dict[str, object]]:
         if picture.is_gray:
             saturation, colourful = 0.0, 0.0
         else:
-            saturation, colourful = mean_saturation(picture.planes_half), colourfulness(picture.planes_half)
+            saturation, colourful = mean_saturation(picture.colours), colourfulness(picture.colours)
         rows.append(
             {
                 "sharpness_256": laplacian_variance(luma),
@@ -139,8 +140,10 @@ def _uniform_ends(lines: Gray) -> tuple[int, int]:
     """How many of the (n, pixels) lines at the start and at the end are near-uniform and of one luma."""
     if all(_deviates(lines[end]) for end in (0, -1)):
         return 0, 0  # the usual photograph
-    means = lines.mean(axis=1, dtype=np.float64)
-    flat = lines.std(axis=1, dtype=np.float64) < BORDER_DEVIATION
+    whole = lines.astype(np.int32)
+    means = whole.sum(axis=1) / lines.shape[1]
+    whole *= whole
+    flat = whole.sum(axis=1) / lines.shape[1] - means * means < BORDER_DEVIATION**2
     first, last = (flat & (np.abs(means - means[end]) < BORDER_STEP) for end in (0, -1))
     if first.all():
         return len(lines), 0

@@ -398,7 +398,7 @@ def test_any_shape_is_decoded_to_its_working_size(size: tuple[int, int], kind: s
     assert picture.size == working_size(*size)
     assert picture.luma.shape == picture.size[::-1]
     assert picture.rgb.shape == (*picture.size[::-1], 3)
-    assert picture.planes_half.shape[0] == 3
+    assert picture.colours.shape[0] == 3
 
 
 def test_a_jpeg_is_decoded_at_reduced_scale() -> None:
