@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No clock decides a test, and the same examples are tried everywhere.
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.load_profile("suite")
 
 REPO = Path(__file__).resolve().parent.parent
 

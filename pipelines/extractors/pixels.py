@@ -147,7 +147,9 @@ def _uniform_ends(lines: Gray) -> tuple[int, int]:
     first, last = (flat & (np.abs(means - means[end]) < BORDER_STEP) for end in (0, -1))
     if first.all():
         return len(lines), 0
-    return int(np.argmin(first)), int(np.argmin(last[::-1]))
+    start = int(np.argmin(first))
+    end = len(lines) if last.all() else int(np.argmin(last[::-1]))
+    return start, min(end, len(lines) - start)  # where luma drifts slowly, the two runs could overlap
 
 
 def _deviates(line: Gray) -> bool:
