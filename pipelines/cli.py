@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from pipelines.engines import Engine
     from pipelines.export import ExportSummary
+    from warehouse.sources import Source
 
 app = typer.Typer(no_args_is_help=True)
 recipes = typer.Typer(no_args_is_help=True, help="Check and show recipes.")
@@ -69,7 +70,7 @@ def curate(
     chosen = recipes_module.load(recipe)
     source = open_source(src, kind)
     if dry_run:
-        _print_plan(lake, src, kind, chosen.name)
+        _print_plan(lake, source, batch, source_name, chosen.name)
         return
     done = job.curate(
         lake,
@@ -107,7 +108,7 @@ def scan(
 
     source = open_source(src, kind)
     if dry_run:
-        _print_plan(lake, src, kind, None)
+        _print_plan(lake, source, batch, source_name, None)
         return
     with bar("scan", enabled=not quiet) as show:
         done = job.scan(
@@ -286,11 +287,10 @@ def _engine(workers: int) -> Engine:
     return LocalEngine(workers=workers)
 
 
-def _print_plan(lake: Path, src: str, kind: str | None, recipe: str | None) -> None:
+def _print_plan(lake: Path, source: Source, batch: str, source_name: str | None, recipe: str | None) -> None:
     from pipelines.scan import dry_run
-    from warehouse.sources import open_source
 
-    typer.echo(str(dry_run(lake, open_source(src, kind))))
+    typer.echo(str(dry_run(lake, source, batch=batch, source_name=source_name)))
     if recipe is not None:
         typer.echo(f"then: near pairs, decide with recipe {recipe}, export")
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.engines import Engine
+from pipelines.extractors.header import SUFFIXES
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe
 from warehouse.buckets import nearest_sql
@@ -27,23 +28,13 @@ from warehouse.lake import Lake
 from warehouse.pack import pack, pack_query
 from warehouse.parts import Part, find_part, write_part
 from warehouse.parts import key as content_key
-from warehouse.schema import PLACEMENTS, SHARD_INDEX
+from warehouse.schema import CAPTION_KINDS, PLACEMENTS, SHARD_INDEX
 from warehouse.shards import ShardSample, image_id_of, shard_key, write_shard
 from warehouse.sources import ImageReader
 
 SHARD_BYTES = 512 << 20
-# Of several captions the one a model should read first: checked against the picture before as delivered.
-CAPTION_ORDER = ("fused", "recaption", "enhanced", "synthetic", "raw")
-SUFFIXES = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/bmp": "bmp",
-    "image/tiff": "tif",
-    "image/avif": "avif",
-    "image/heic": "heic",
-}
+#: Of several captions, the one in the tar: of the best kind, then the longest.
+DEFAULT_CAPTION = f"first(text ORDER BY list_position({list(CAPTION_KINDS)}, kind), length(text) DESC, caption_id)"
 PLAN = "export"
 
 
@@ -154,8 +145,8 @@ def plan(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe, shard_bytes
     shards = con.execute("SELECT DISTINCT suffix, shard FROM export_plan ORDER BY ALL").fetchall()
     for suffix, shard in shards:
         rows = con.execute(
-            f'{_META} WHERE p.suffix = $2 AND p.shard = $3 ORDER BY p.uri, p."offset", p.row, p.image_id',
-            [list(CAPTION_ORDER), suffix, shard],
+            f'{_META} WHERE p.suffix = $1 AND p.shard = $2 ORDER BY p.uri, p."offset", p.row, p.image_id',
+            [suffix, shard],
         ).to_arrow_table()
         content = json.dumps(rows.to_pylist(), ensure_ascii=False)
         key = shard_key(rows["image_id"].to_pylist(), hashlib.sha256(content.encode()).hexdigest())
@@ -270,7 +261,7 @@ SELECT *, (sum(length) OVER (PARTITION BY suffix ORDER BY uri, "offset", row, im
 FROM due
 """
 
-_META = """
+_META = f"""
 SELECT p.image_id, p.uri, p."offset", p.length, p.row,
        i.width, i.height, i.media_type, i.byte_size, i.source, i.source_url, i.license, i.collected_at, i.extra,
        c.caption, coalesce(c.captions, '[]') AS captions
@@ -278,8 +269,8 @@ FROM export_plan AS p
 JOIN images AS i USING (image_id)
 LEFT JOIN (
     SELECT image_id,
-           first(text ORDER BY coalesce(list_position($1, kind), 99), length(text) DESC, caption_id) AS caption,
-           to_json(list({kind: kind, text: text, lang: lang, origin: origin} ORDER BY caption_id))::VARCHAR AS captions
-    FROM captions GROUP BY image_id
+           {DEFAULT_CAPTION} AS caption,
+           list({{kind: kind, text: text, lang: lang, origin: origin}} ORDER BY caption_id)::JSON::VARCHAR AS captions
+    FROM caption_pool GROUP BY image_id
 ) AS c USING (image_id)
 """

@@ -18,10 +18,8 @@ from warehouse.errors import LakeError, UsageError
 from warehouse.files import told
 from warehouse.lake import Lake
 from warehouse.parts import key
+from warehouse.schema import CAPTION_KINDS
 from warehouse.selection import RECORD, Bucket, Header, Selection, digest_of, settle, write_header
-
-CAPTION_KINDS = ("fused", "recaption", "enhanced", "synthetic", "raw")
-"""Best first: an image's captions are those of the best kind it has."""
 
 UNKNOWN = "unknown"
 _ROWS = 1 << 17

@@ -107,6 +107,9 @@ CAPTIONS = Table(
     # One text may come with several deliveries; the smallest origin survives, so that timing does not matter.
 )
 
+#: Best first: a caption checked against the picture before one as delivered.
+CAPTION_KINDS = ("fused", "recaption", "enhanced", "synthetic", "raw")
+
 NEAR_PAIRS = Table(
     "near_pairs",
     "one row per measured pair of images that look alike; a measurement, append-only",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from acceptance_tools import Run, command, picture
+from acceptance_tools import Run, picture
 
 Rows = Callable[..., list[dict[str, object]]]
 
@@ -157,9 +157,3 @@ def test_a_source_that_changed_is_not_stored_under_the_old_name(tmp_path: Path, 
     assert "changed" in done.stderr
     assert len(_members(lake / "shards/pool")) == 1
     glyphmill("verify", "--lake", lake)
-
-
-def test_stored_images_are_readable_by_name(curated: Path) -> None:
-    """The command line of the fixtures is the one users have."""
-    assert command("digest")[1].endswith("glyphmill.py")
-    assert list((curated / "shards/pool").glob("jpg-*.tar"))
