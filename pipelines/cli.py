@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.options import (
+    CORES,
+    DECISIONS,
+    PASSES,
+    BatchOption,
+    DatasetOption,
+    KindOption,
+    LakeOption,
+    NameOption,
+    QuietOption,
+    RecipeOption,
+    SourceArgument,
+    WorkersOption,
+    local_engine,
+)
+
 if TYPE_CHECKING:
-    from pipelines.engines import Engine
     from pipelines.export import ExportSummary
     from warehouse.sources import Source
 
 app = typer.Typer(no_args_is_help=True)
 recipes = typer.Typer(no_args_is_help=True, help="Check and show recipes.")
 app.add_typer(recipes, name="recipe", rich_help_panel="Decisions")
-
-PASSES, DECISIONS = "Passes", "Decisions"
-
-LakeOption = Annotated[
-    Path, typer.Option("--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake.", show_default=False)
-]
-RecipeOption = Annotated[
-    str, typer.Option("--recipe", "-r", help="A recipe's TOML file, or the name of one that ships.")
-]
-WorkersOption = Annotated[
-    int, typer.Option("--workers", "-w", min=1, help="Worker processes; as many as cores if not given.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
-SourceArgument = Annotated[
-    str, typer.Argument(metavar="SRC", help="Folder, tar or Parquet file with images.", show_default=False)
-]
-KindOption = Annotated[
-    str | None, typer.Option("--kind", "-k", help="folder | webdataset | img2dataset | parquet; detected if not given.")
-]
-NameOption = Annotated[
-    str | None, typer.Option("--source-name", help="Name of the source in the lake; SRC's own name if not given.")
-]
-BatchOption = Annotated[str, typer.Option("--batch", "-b", help="Label of this delivery, a date say.")]
-DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help="Name of the dataset to place images in.")]
-
-CORES = os.cpu_count() or 1
 
 
 @app.command(rich_help_panel=PASSES)
@@ -76,7 +64,7 @@ def curate(
         lake,
         source,
         chosen,
-        engine=_engine(workers),
+        engine=local_engine(workers),
         bar=lambda title: bar(title, enabled=not quiet),
         source_name=source_name,
         batch=batch,
@@ -116,7 +104,7 @@ def scan(
             source,
             batch=batch,
             source_name=source_name,
-            engine=_engine(workers),
+            engine=local_engine(workers),
             progress=show,
         )
     typer.echo(str(done))
@@ -133,7 +121,7 @@ def near(lake: LakeOption, workers: WorkersOption = CORES, quiet: QuietOption = 
     from warehouse.lake import Lake
 
     with bar("near pairs", enabled=not quiet) as show:
-        done = near_pairs.near(Lake.open(lake), engine=_engine(workers), progress=show)
+        done = near_pairs.near(Lake.open(lake), engine=local_engine(workers), progress=show)
     typer.echo(str(done))
 
 
@@ -179,7 +167,7 @@ def export(
 
     chosen = recipes_module.load(recipe)
     opened = Lake.open(lake)
-    engine = _engine(workers)
+    engine = local_engine(workers)
     with bar("export", enabled=not quiet) as show:
         done = job.export(opened, chosen, engine=engine, dataset=dataset, shard_bytes=shard_mb << 20, progress=show)
     _print_export(done)
@@ -204,13 +192,14 @@ def why(
     Example: [bold]glyphmill why 3f2a --lake lake[/bold]
     """
     from pipelines import why as job
+    from pipelines.why_report import render
     from warehouse.lake import Lake
 
     story = job.why(Lake.open(lake, read_only=True), image)
     if as_json:
         typer.echo(job.as_json(story))
     else:
-        job.show(story)
+        render(story)
 
 
 @app.command(name="what-if", rich_help_panel=DECISIONS)
@@ -279,12 +268,6 @@ def demo(
         typer.echo(where_to_look(lake))
     else:
         raise UsageError("name a folder for the corpus, as in: glyphmill demo corpus")
-
-
-def _engine(workers: int) -> Engine:
-    from pipelines.engines.local import LocalEngine
-
-    return LocalEngine(workers=workers)
 
 
 def _print_plan(lake: Path, source: Source, batch: str, source_name: str | None, recipe: str | None) -> None:

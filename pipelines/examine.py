@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from pipelines.decode import decode
 from pipelines.engines import Result, beat
 from pipelines.engines.local import LocalEngine
-from pipelines.extractors import discover
+from pipelines.extractors import in_scan
 from pipelines.extractors.base import Extractor, Sample
 from pipelines.header import read_header
 from pipelines.reasons import FAULTS, Reason, UnreadableError, one_line
@@ -48,7 +48,7 @@ def examine(tasks: Sequence[Task]) -> list[Findings]:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters of them is in the findings
         opened = [_opened(task) for task in tasks]
         rows: list[dict[str, dict[str, object]]] = [{} for _ in tasks]
-        for extractor in discover(tasks[0].folders) if tasks else ():
+        for extractor in in_scan(tasks[0].folders) if tasks else ():
             able = [
                 (sample, into)
                 for task, (sample, _), into in zip(tasks, opened, rows, strict=True)
@@ -68,7 +68,7 @@ def _opened(task: Task) -> tuple[Sample | None, str | None]:
     except UnreadableError as error:
         return None, str(error)
     picture, problem = None, None
-    if task.judge or any(e.needs == "pixels" for e in discover(task.folders) if e.name in task.wanted):
+    if task.judge or any(e.needs == "pixels" for e in in_scan(task.folders) if e.name in task.wanted):
         try:
             picture = decode(task.data, header)
         except UnreadableError as error:
@@ -79,7 +79,7 @@ def _opened(task: Task) -> tuple[Sample | None, str | None]:
 def _measured(extractor: Extractor, samples: Sequence[Sample]) -> list[dict[str, object]]:
     """The extractor's row of each sample; where its code fails on one, a row that says so."""
     try:
-        rows = list(extractor.fn(samples))
+        rows: list[Mapping[str, object]] = list(extractor.fn(samples))  # type: ignore[arg-type]
         if len(rows) != len(samples):
             raise ValueError(f"{len(rows)} rows for {len(samples)} images")
     except (*FAULTS, MemoryError) as error:

@@ -16,7 +16,7 @@ import duckdb
 from pipelines.decode import decoder_versions
 from pipelines.engines import Engine
 from pipelines.examine import IMAGE_SECONDS
-from pipelines.extractors import discover, folders
+from pipelines.extractors import folders, in_scan
 from pipelines.progress import Progress, silent
 from pipelines.reasons import Reason
 from pipelines.scan_unit import SCAN_VERSION, Delivery, Done, Job, part_names, scan_tables, unlisted, work
@@ -86,7 +86,7 @@ def scan(
     """
     began = time.monotonic()
     delivery = Delivery(str(lake.root), source_name or _name(source), batch, folders(extractors), image_seconds)
-    tables = scan_tables(discover(delivery.folders))
+    tables = scan_tables(in_scan(delivery.folders))
     summary = ScanSummary()
     parts: list[Part] = []
     con = lake.connect()
@@ -133,7 +133,7 @@ def _name(source: Source) -> str:
 
 
 def _versions(delivery: Delivery) -> dict[str, object]:
-    extractors = {e.name: e.version for e in discover(delivery.folders)}
+    extractors = {e.name: e.version for e in in_scan(delivery.folders)}
     return {"scan": SCAN_VERSION, "decoders": decoder_versions(), "extractors": extractors}
 
 

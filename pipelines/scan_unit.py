@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipelines.decode import decoder_versions
 from pipelines.examine import IMAGE_SECONDS, Task, examiner
-from pipelines.extractors import discover
+from pipelines.extractors import in_scan
 from pipelines.extractors.base import Extractor
 from pipelines.reasons import Reason
 from warehouse import sources
@@ -75,7 +75,7 @@ def part_names(unit: Unit, delivery: Delivery) -> dict[str, str]:
         INPUTS.name: key(INPUTS.name, SCAN_VERSION, decoder_versions(), unit.key, delivery.source, delivery.batch),
         CAPTIONS.name: key(CAPTIONS.name, SCAN_VERSION, unit.key),
     }
-    extractors = discover(delivery.folders)
+    extractors = in_scan(delivery.folders)
     return names | {e.table.name: key(e.table.name, version_of(e), unit.key) for e in extractors}
 
 
@@ -96,7 +96,7 @@ def work(job: Job) -> Done:
         attempt.parent.mkdir(parents=True, exist_ok=True)
         attempt.touch()
     rows = _rows(job, careful=died_before)
-    tables = scan_tables(discover(job.delivery.folders))
+    tables = scan_tables(in_scan(job.delivery.folders))
     unit = job.unit.key
     parts = tuple(
         write_part(lake, tables[table], name, unit, tables[table].from_rows(rows[table])) for table, name in job.parts
@@ -115,7 +115,7 @@ def attempt_path(lake: Lake, job: Job) -> Path:
 def _rows(job: Job, *, careful: bool) -> dict[str, list[dict[str, object]]]:
     """The rows of every table that the job wants, and of `inputs`. Pixels never outlive their image."""
     tables = {name for name, _ in job.parts}
-    versions = {e.name: version_of(e) for e in discover(job.delivery.folders) if e.table.name in tables}
+    versions = {e.name: version_of(e) for e in in_scan(job.delivery.folders) if e.table.name in tables}
     judge = INPUTS.name in tables
     unit = job.unit.key
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in tables | {INPUTS.name}}

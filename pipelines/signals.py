@@ -1,11 +1,12 @@
 """What a recipe may ask about an image: every signal's name, where it is stored and how it is read.
 
-A signal is a column of a `signals_*` table, or is worked out from stored columns (`DERIVED`). NaN counts as missing.
+A signal is a column of a `signals_*` table with a row per image, an aggregate of one with a row per caption, or is
+worked out from stored columns (`DERIVED`). NaN counts as missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -19,13 +20,18 @@ SIGNAL_PREFIX = "signals_"
 
 @dataclass(frozen=True)
 class Signal:
-    """One thing known about an image: `sql` over the columns of `table`; `of` names what it is an alias of."""
+    """One thing known about an image: `sql` over the columns of `table`; `of` names what it is an alias of.
+
+    `none` is what an image has that has no row there: NULL, it is not measured yet, unless that tells something too.
+    """
 
     name: str
     table: str
     sql: str
     doc: str
     of: str | None = None
+    none: str = "NULL"
+    per_caption: bool = False
 
     @property
     def stored_name(self) -> str:
@@ -50,15 +56,22 @@ DERIVED: tuple[Signal, ...] = (
     Signal("batch", "inputs", "i.batch", "batch of the first delivery"),
     Signal("license", "inputs", "i.license", "licence as the first delivery tells it"),
     Signal("opted_out", "inputs", "coalesce(i.opt_out, false)", "the source says that the rights holder opted out"),
-    Signal("caption_count", "captions", "count(*)", "distinct captions; 0 where there is none"),
-    Signal("longest_caption", "captions", "max(length(text))", "characters of the longest caption; 0 without captions"),
-    Signal("synthetic", "synthetic", "true", "the image was synthesised, not collected: it has a caption of that kind"),
+    Signal("caption_count", "captions", "count(*)", "distinct captions", none="0"),
+    Signal("longest_caption", "captions", "max(length(text))", "characters of the longest caption", none="0"),
+    Signal(
+        "synthetic",
+        "synthetic",
+        "true",
+        "the image was synthesised, not collected: it has a caption of that kind",
+        none="false",
+    ),
 )
-# Relations that several rows of `captions` make, and what an image without such rows has.
+#: What is behind the name of a relation that is no table with a row per image; `{prefix}` qualifies the tables.
 SOURCES = {
-    "captions": ("captions GROUP BY image_id", {"caption_count": "0", "longest_caption": "0"}),
-    "synthetic": ("captions WHERE kind = 'synthetic' GROUP BY image_id", {"synthetic": "false"}),
+    "captions": "{prefix}captions GROUP BY image_id",
+    "synthetic": "{prefix}captions WHERE kind = 'synthetic' GROUP BY image_id",
 }
+_PER_CAPTION = "{prefix}captions LEFT JOIN {prefix}{table} AS t USING (image_id, caption_id) GROUP BY image_id"
 
 
 def known_signals(tables: Iterable[Table]) -> dict[str, Signal]:
@@ -66,26 +79,36 @@ def known_signals(tables: Iterable[Table]) -> dict[str, Signal]:
 
     Raises UsageError where two extractors declare one name.
     """
-    bookkeeping = {"image_id", *(c.name for c in SIGNAL_STATUS)}
     tables = list(tables)
     known: dict[str, Signal] = {}
     for table in tables:
-        for column in table.columns:
-            if column.name in bookkeeping:
-                continue
-            if column.name in known:
+        for signal in _per_caption(table) if "caption_id" in table.key else _per_image(table):
+            if signal.name in known:
                 raise UsageError(
-                    f"signal {column.name} is declared by both {known[column.name].table} and {table.name}"
+                    f"signal {signal.name} is declared by both {known[signal.name].table} and {table.name}"
                 )
-            sql = _name(column.name)
-            if pa.types.is_floating(column.type):
-                sql = f"nullif({sql}, 'nan'::{'FLOAT' if column.type == pa.float32() else 'DOUBLE'})"
-            known[column.name] = Signal(column.name, table.name, sql, column.doc)
+            known[signal.name] = signal
     stored = {t.name for t in tables} | {"inputs", *SOURCES}
     for signal in DERIVED:
         if signal.table in stored and (signal.of is None or signal.of in known):
             known.setdefault(signal.name, signal)
     return known
+
+
+def _per_image(table: Table) -> Iterator[Signal]:
+    bookkeeping = {"image_id", *(c.name for c in SIGNAL_STATUS)}
+    for column in table.columns:
+        if column.name not in bookkeeping:
+            sql = _name(column.name)
+            if pa.types.is_floating(column.type):
+                sql = f"nullif({sql}, 'nan'::{'FLOAT' if column.type == pa.float32() else 'DOUBLE'})"
+            yield Signal(column.name, table.name, sql, column.doc)
+
+
+def _per_caption(table: Table) -> Iterator[Signal]:
+    for made in table.aggregates:
+        sql = f"CASE WHEN count(*) = count(t.version) THEN {made.sql} END"
+        yield Signal(made.name, table.name, sql, made.doc, none=made.none, per_caption=True)
 
 
 def relation(signals: Sequence[Signal], prefix: str = "") -> str:
@@ -110,7 +133,8 @@ def relation(signals: Sequence[Signal], prefix: str = "") -> str:
 def source_of(table: str, signals: Sequence[Signal], prefix: str = "") -> str:
     """SQL of the signals of one table: a row per image that has a row there."""
     columns = ", ".join(f"{s.sql} AS {_name(s.name)}" for s in signals)
-    return f"SELECT image_id, {columns} FROM {prefix}{SOURCES[table][0] if table in SOURCES else table}"
+    source = SOURCES.get(table, _PER_CAPTION if signals[0].per_caption else "{prefix}{table}")
+    return f"SELECT image_id, {columns} FROM {source.format(prefix=prefix, table=table)}"
 
 
 def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
@@ -123,8 +147,8 @@ def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> Non
 
 def _read(table: str, signal: Signal) -> str:
     column = f"{table}.{_name(signal.name)}"
-    if table in SOURCES:
-        column = f"coalesce({column}, {SOURCES[table][1][signal.name]})"
+    if signal.none != "NULL":
+        column = f"CASE WHEN {table}.image_id IS NULL THEN {signal.none} ELSE {column} END"
     return f"{column} AS {_name(signal.name)}"
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import duckdb
 
-from pipelines.recipe import Checker, Recipe, Rule, RuleEntry, loads
+from pipelines.recipe import Checker, Recipe, Rule, RuleEntry, installed_tables, loads
 from pipelines.signals import SIGNAL_PREFIX, Signal, known_signals, relation, source_of
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake, quoted
@@ -110,10 +110,14 @@ def stored_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:
         "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND starts_with(table_name, ?) ORDER BY 1",
         [SIGNAL_PREFIX],
     ).fetchall()
+    installed = {table.name: table for table in installed_tables()}
     found = []
     for (name,) in names:
         schema = con.execute(f'SELECT * FROM "{name}" LIMIT 0').to_arrow_table().schema
-        found.append(Table(name, "", tuple(Column(f.name, f.type, "") for f in schema), key=("image_id",)))
+        key = ("image_id", "caption_id") if "caption_id" in schema.names else ("image_id",)
+        aggregates = installed[name].aggregates if name in installed else ()
+        columns = tuple(Column(f.name, f.type, "") for f in schema)
+        found.append(Table(name, "", columns, key=key, aggregates=aggregates))
     return tuple(found)
 
 
@@ -162,7 +166,7 @@ def _calls(con: duckdb.DuckDBPyConnection, rule: Rule, replaced: Sequence[Rule])
 def _narrow(signals: Sequence[Signal]) -> str:
     """The columns of one signal table as they are where that is all: what has no row there is missing all the same."""
     only = {s.table for s in signals}
-    if len(only) == 1 and (table := only.pop()).startswith(SIGNAL_PREFIX):
+    if len(only) == 1 and (table := only.pop()).startswith(SIGNAL_PREFIX) and not signals[0].per_caption:
         return source_of(table, signals, "lake.")
     return relation(signals, "lake.")
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,6 @@ def as_json(story: Story) -> str:
     return json.dumps(asdict(story), ensure_ascii=False, indent=2, default=_plain)
 
 
-def show(story: Story) -> None:
-    """Print the story."""
-    from pipelines.why_report import render
-
-    render(story)
-
-
 def outcome(story: Story) -> str:
     """The sample's one outcome in words."""
     statuses = {row["status"] for row in story.deliveries}
@@ -143,12 +137,13 @@ def _signals(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], image_id: 
     bookkeeping = {"image_id", *(c.name for c in SIGNAL_STATUS)}
     told: list[Row] = []
     for table in tables:
-        row = _row(con, f'FROM "{table.name}" WHERE image_id = ?', image_id)
-        if row is None or row["status"] != "ok":
-            reason = "not measured" if row is None else f"error: {row['error']}"
-            told.append({"table": table.name, "name": "*", "value": None, "doc": reason})
-        for column in table.names:
-            if row is not None and column not in bookkeeping:
+        rows = _rows(con, f'FROM "{table.name}" WHERE image_id = ? ORDER BY ALL', image_id)
+        if not rows:
+            told.append({"table": table.name, "name": "*", "value": None, "doc": "not measured"})
+        for row, column in product(rows, ["status", *table.names]):
+            if column == "status" and row["status"] != "ok":
+                told.append({"table": table.name, "name": "*", "value": None, "doc": f"error: {row['error']}"})
+            elif column not in bookkeeping:
                 told.append(
                     {
                         "table": table.name,

@@ -254,8 +254,8 @@ def _selection(
             raise UsageError(f"no selection at {folder} ({error}): make it again with `sql`") from error
     assert sql is not None  # one of the two is given
     from warehouse.lake import Lake
-    from warehouse.materialise import materialise
+    from warehouse.select_images import select_images
 
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "glyphmill" / "selections"
     cache = default if cache_dir is None else Path(cache_dir)
-    return materialise(Lake.open(lake, read_only=True), sql, cache, captions_sql=captions_sql, buckets=buckets)
+    return select_images(Lake.open(lake, read_only=True), sql, cache, captions_sql=captions_sql, buckets=buckets)

@@ -25,12 +25,23 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Aggregate:
+    """A signal of an image made from its captions' rows: `sql` aggregates them, `none` is what an image without any
+    caption has. While one of its captions is not measured yet, the signal is missing."""
+
+    name: str
+    sql: str
+    doc: str
+    none: str = "NULL"
+
+
+@dataclass(frozen=True)
 class Table:
     """One table of the lake.
 
     `key` names the columns that are unique after packing (empty: every row counts). `transient` columns depend on how
     work was cut into units or on file times, and are left out of content digests; a table with `ledger=True` is
-    bookkeeping of runs and is left out whole.
+    bookkeeping of runs and is left out whole. `aggregates`: what a table with a row per caption tells of the image.
     """
 
     name: str
@@ -39,6 +50,7 @@ class Table:
     key: tuple[str, ...] = ()
     transient: frozenset[str] = field(default_factory=frozenset)
     ledger: bool = False
+    aggregates: tuple[Aggregate, ...] = ()
 
     @property
     def arrow(self) -> pa.Schema:
@@ -255,3 +267,14 @@ def signal_table(extractor: str, columns: Iterable[Column], doc: str) -> Table:
     """The table `signals_<extractor>`: image_id, version, the extractor's own columns, status, error."""
     version, status, error = SIGNAL_STATUS
     return Table(f"signals_{extractor}", doc, (IMAGE_ID, version, *columns, status, error), key=("image_id",))
+
+
+def caption_signal_table(
+    extractor: str, columns: Iterable[Column], doc: str, aggregates: tuple[Aggregate, ...] = ()
+) -> Table:
+    """The table `signals_<extractor>` with a row per image and caption: one that comes later is measured alone."""
+    version, status, error = SIGNAL_STATUS
+    caption = Column("caption_id", STRING, "caption that was measured, see `captions`")
+    all_columns = (IMAGE_ID, caption, version, *columns, status, error)
+    name = f"signals_{extractor}"
+    return Table(name, doc, all_columns, key=("image_id", "caption_id"), aggregates=aggregates)

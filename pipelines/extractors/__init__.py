@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
+from annotate import models
 from pipelines.extractors.base import Extractor
 from warehouse.errors import UsageError
 
@@ -33,11 +34,21 @@ def discover(more: tuple[str, ...] | None = None) -> tuple[Extractor, ...]:
 
     Raises UsageError for a folder that is not there, a file without an `EXTRACTOR`, or a name that is taken.
     """
-    return _discover(folders() if more is None else more)
+    return _discover(folders() if more is None else more, models.path(), models.stamp())
+
+
+def in_scan(more: tuple[str, ...] | None = None) -> tuple[Extractor, ...]:
+    """The extractors of the first pass over bytes, which measures every image."""
+    return tuple(e for e in discover(more) if e.in_scan)
+
+
+def in_inspect(more: tuple[str, ...] | None = None) -> tuple[Extractor, ...]:
+    """The extractors of the second pass, which measures what is not dropped by then."""
+    return tuple(e for e in discover(more) if not e.in_scan)
 
 
 @cache
-def _discover(more: tuple[str, ...]) -> tuple[Extractor, ...]:
+def _discover(more: tuple[str, ...], models_file: Path, stamp: int) -> tuple[Extractor, ...]:
     found: dict[str, tuple[Extractor, Path]] = {}
     for folder in (_HERE, *map(Path, more)):
         if not folder.is_dir():
@@ -45,22 +56,28 @@ def _discover(more: tuple[str, ...]) -> tuple[Extractor, ...]:
         for path in sorted(folder.glob("*.py")):
             if path.name.startswith("_") or path == _HERE / "base.py":
                 continue
-            extractor = _extractor(path)
-            if extractor.name in found:
-                raise UsageError(
-                    f"{path}: extractor {extractor.name} is already defined by {found[extractor.name][1]}: rename it"
-                )
-            found[extractor.name] = extractor, path
+            for extractor in _extractors(path):
+                if extractor.name in found:
+                    raise UsageError(
+                        f"{path}: extractor {extractor.name} is already defined by {found[extractor.name][1]}: "
+                        "rename it"
+                    )
+                found[extractor.name] = extractor, path
     return tuple(found[name][0] for name in sorted(found))
 
 
-def _extractor(path: Path) -> Extractor:
-    extractor = getattr(_module(path), "EXTRACTOR", None)
-    if not isinstance(extractor, Extractor):
-        raise UsageError(f"{path} defines no extractor: it needs EXTRACTOR = Extractor(...), see docs/add-a-signal.md")
-    if not _NAME.fullmatch(extractor.name):
-        raise UsageError(f"{path}: {extractor.name!r} is no name for a table: use small letters, digits and _")
-    return extractor
+def _extractors(path: Path) -> tuple[Extractor, ...]:
+    """What a file defines: `EXTRACTOR`, or one for each configured model by the function `extractors()`."""
+    module = _module(path)
+    found = module.extractors() if hasattr(module, "extractors") else (getattr(module, "EXTRACTOR", None),)
+    for extractor in found:
+        if not isinstance(extractor, Extractor):
+            raise UsageError(
+                f"{path} defines no extractor: it needs EXTRACTOR = Extractor(...), see docs/add-a-signal.md"
+            )
+        if not _NAME.fullmatch(extractor.name):
+            raise UsageError(f"{path}: {extractor.name!r} is no name for a table: use small letters, digits and _")
+    return tuple(found)
 
 
 def _module(path: Path) -> ModuleType:

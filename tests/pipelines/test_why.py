@@ -10,7 +10,8 @@ from decision_lakes import fill, image_id, new_lake
 
 from pipelines.decide import decide
 from pipelines.recipe import load
-from pipelines.why import as_json, outcome, show, why
+from pipelines.why import as_json, outcome, why
+from pipelines.why_report import render
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
@@ -138,7 +139,7 @@ def test_a_name_of_many_lists_some(tmp_path: Path) -> None:
 
 def test_it_prints_and_writes_json(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     for name in (MASTER, COPY, DARK, UNMEASURED, LATE, "broken-0.jpg"):
-        show(why(lake, name))
+        render(why(lake, name))
     printed = capsys.readouterr().out
     for part in ("jpg-1.tar", "a red barn", "fails exposed, contrast", "lacks ", "truncated: ends at byte 10"):
         assert part in printed.replace("\n", " ")

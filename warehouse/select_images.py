@@ -26,7 +26,7 @@ _ROWS = 1 << 17
 _MAX_SHARD = 512 << 32
 
 
-def materialise(
+def select_images(
     lake: Lake,
     sql: str,
     cache: Path,

@@ -1,0 +1,1 @@
+"""Reading and describing images: OCR, captions, alignment, and the joint annotation. A library of pure functions."""

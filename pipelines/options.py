@@ -1,0 +1,44 @@
+"""Options and helpers that several commands share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.engines import Engine
+
+PASSES, DECISIONS = "Passes", "Decisions"
+
+LakeOption = Annotated[
+    Path, typer.Option("--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake.", show_default=False)
+]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", "-r", help="A recipe's TOML file, or the name of one that ships.")
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", "-w", min=1, help="Worker processes; as many as cores if not given.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SRC", help="Folder, tar or Parquet file with images.", show_default=False)
+]
+KindOption = Annotated[
+    str | None, typer.Option("--kind", "-k", help="folder | webdataset | img2dataset | parquet; detected if not given.")
+]
+NameOption = Annotated[
+    str | None, typer.Option("--source-name", help="Name of the source in the lake; SRC's own name if not given.")
+]
+BatchOption = Annotated[str, typer.Option("--batch", "-b", help="Label of this delivery, a date say.")]
+DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help="Name of the dataset to place images in.")]
+
+CORES = os.cpu_count() or 1
+
+
+def local_engine(workers: int) -> Engine:
+    from pipelines.engines.local import LocalEngine
+
+    return LocalEngine(workers=workers)
