@@ -11,6 +11,7 @@ from types import FrameType
 import typer
 
 from pipelines.cli import app as pipeline_commands
+from pipelines.commands.inspect import app as inspect_commands
 from warehouse.cli import app as lake_commands
 from warehouse.errors import GlyphmillError
 
@@ -22,7 +23,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for commands in (pipeline_commands, lake_commands):
+MOUNTED = (
+    pipeline_commands,
+    inspect_commands,
+    lake_commands,
+)
+for commands in MOUNTED:
     app.registered_commands.extend(commands.registered_commands)
     app.registered_groups.extend(commands.registered_groups)
 

@@ -120,6 +120,18 @@ def decode(data: bytes, header: Header | None = None) -> Picture:
     """
     header = header or read_header(data)
     size = working_size(header.width, header.height)
+    return Picture(_upright(data, header, size), size)
+
+
+def decode_full(data: bytes, header: Header | None = None) -> Image.Image:
+    """The upright picture at its own size, mode RGB, first frame, transparency on white. Raises what `decode` does."""
+    header = header or read_header(data)
+    image = _upright(data, header, (header.width, header.height))
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _upright(data: bytes, header: Header, size: tuple[int, int]) -> Image.Image:
+    """The picture upright, no smaller than `size`, mode L, RGB or RGBX."""
     stored = size if header.orientation < 5 else (size[1], size[0])
     image = None
     try:
@@ -131,7 +143,7 @@ def decode(data: bytes, header: Header | None = None) -> Picture:
         raise unreadable(error, f"decoding {header.format.upper()}") from error
     # Pillow has already turned a TIFF.
     turn = None if header.format == "tiff" else _UPRIGHT.get(header.orientation)
-    return Picture(image if turn is None else image.transpose(turn), size)
+    return image if turn is None else image.transpose(turn)
 
 
 def _decode_jpeg(data: bytes, mode: str, size: tuple[int, int]) -> Image.Image | None:

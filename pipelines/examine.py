@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from pipelines.decode import decode
 from pipelines.engines import Result, beat
@@ -93,35 +94,50 @@ def _measured(extractor: Extractor, samples: Sequence[Sample]) -> list[dict[str,
     ]
 
 
+T = TypeVar("T")
+F = TypeVar("F")
+
+
 @contextmanager
-def examiner(*, careful: bool, seconds: float = IMAGE_SECONDS) -> Iterator[Callable[[Sequence[Task]], list[Findings]]]:
-    """A function that examines one batch after the other.
+def examiner(
+    look: Callable[[Sequence[T]], list[F]],
+    lost: Callable[[str], F],
+    *,
+    careful: bool,
+    seconds: float = IMAGE_SECONDS,
+) -> Iterator[Callable[[Sequence[T]], list[F]]]:
+    """A function that looks at one batch after the other; `lost` makes the findings of an image that was lost.
 
     `careful`: image by image in a child process with limited memory and time, which may die without harm. The findings
     are the same, but for images that kill, hang or exhaust: these get an error CRASH, TIMEOUT or MEMORY.
     """
     if not careful:
-        yield examine
+        yield look
         return
-    slot: deque[tuple[Task]] = deque()
+    slot: deque[tuple[T]] = deque()
     child = LocalEngine(workers=1, stall_s=seconds, attempts=1)
-    with closing(child.map(examine, iter(slot.popleft, None), setup=limit_memory)) as results:
+    with closing(child.map(look, iter(slot.popleft, None), setup=limit_memory)) as results:
 
-        def ask(task: Task) -> Findings:
+        def ask(task: T) -> F:
             slot.append((task,))  # the child draws it when the next result is asked for
             result = next(results)
-            return result.value[0] if result.value is not None else _lost(result)
+            return result.value[0] if result.value is not None else lost(_how(result))
 
         yield lambda tasks: [ask(task) for task in tasks]
 
 
-def _lost(result: Result[tuple[Task], list[Findings]]) -> Findings:
+def _how(result: Result[Any, Any]) -> str:
     said = (result.error or "").split("\n")[0]
     if result.failure == "hung":
-        return Findings(f"{Reason.TIMEOUT}: not decoded and measured in time, {said}", {})
+        return f"{Reason.TIMEOUT}: not decoded and measured in time, {said}"
     if result.failure == "died":
-        return Findings(f"{Reason.CRASH}: decoding or measuring it killed the process, {said}", {})
-    return Findings(f"{Reason.EXTRACTOR}: {said}", {})
+        return f"{Reason.CRASH}: decoding or measuring it killed the process, {said}"
+    return f"{Reason.EXTRACTOR}: {said}"
+
+
+def nothing_found(error: str) -> Findings:
+    """Findings of an image that was lost on the way."""
+    return Findings(error, {})
 
 
 def limit_memory() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.decode import decoder_versions
-from pipelines.examine import IMAGE_SECONDS, Task, examiner
+from pipelines.examine import IMAGE_SECONDS, Task, examine, examiner, nothing_found
 from pipelines.extractors import in_scan
 from pipelines.extractors.base import Extractor
 from pipelines.reasons import Reason
@@ -120,7 +120,7 @@ def _rows(job: Job, *, careful: bool) -> dict[str, list[dict[str, object]]]:
     unit = job.unit.key
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in tables | {INPUTS.name}}
     errors: dict[str, str | None] = {}  # of the images of this unit so far: one delivered twice is examined once
-    with examiner(careful=careful, seconds=job.delivery.image_seconds) as examine:
+    with examiner(examine, nothing_found, careful=careful, seconds=job.delivery.image_seconds) as see:
         for batch in _batches(job):
             fresh = {image_id: s for s, image_id, error in batch if image_id and not error and image_id not in errors}
             if judge or versions:
@@ -128,7 +128,7 @@ def _rows(job: Job, *, careful: bool) -> dict[str, list[dict[str, object]]]:
                     Task(image_id, sample.data or b"", tuple(versions), judge, job.delivery.folders)
                     for image_id, sample in fresh.items()
                 ]
-                for task, findings in zip(tasks, examine(tasks), strict=True):
+                for task, findings in zip(tasks, see(tasks), strict=True):
                     errors[task.image_id] = findings.error
                     for name, row in findings.rows.items():
                         rows[f"signals_{name}"].append({**row, "version": versions[name]})

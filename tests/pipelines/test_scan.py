@@ -18,7 +18,7 @@ from pictures import encoded, photo
 from pipelines import scan_unit
 from pipelines.engines import Result
 from pipelines.engines.local import LocalEngine
-from pipelines.examine import Task, examine, examiner
+from pipelines.examine import Task, examine, examiner, nothing_found
 from pipelines.reasons import Reason
 from pipelines.scan import dry_run, scan
 from pipelines.scan_unit import Delivery, Job, part_names
@@ -337,14 +337,14 @@ def test_a_signal_whose_code_fails_costs_one_row_of_that_signal(tmp_path: Path, 
 
 
 def test_the_careful_process_finds_the_same() -> None:
-    with examiner(careful=True, seconds=60) as ask:
+    with examiner(examine, nothing_found, careful=True, seconds=60) as ask:
         task = Task("a" * 32, encoded(photo()), ("header", "pixels"))
         assert ask([task]) == examine([task])
 
 
 def test_an_image_that_wants_too_much_memory_says_so(tmp_path: Path) -> None:
     greedy = extractor_file(tmp_path / "x", "return len(bytearray(20 << 30)) if sample.header.width == 31 else 1")
-    with examiner(careful=True, seconds=60) as ask:
+    with examiner(examine, nothing_found, careful=True, seconds=60) as ask:
         task = Task("a" * 32, encoded(photo(31, 20)), ("mine",), folders=(str(greedy),))
         (found,) = ask([task])
         assert found.rows["mine"]["status"] == "error"

@@ -1,0 +1,1 @@
+"""Commands of one job each; `glyphmill.py` mounts them."""

@@ -1,0 +1,329 @@
+"""Inspect: the second pass over bytes, for images that are not dropped by then: OCR, codes, faces, alignment, captions.
+
+Each image is measured for what it lacks and no more: a new extractor, a raised version, other weights or a caption that
+came later cost just that. The rows of many units are committed together, several times in a long run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.engines import Engine
+from pipelines.examine import IMAGE_SECONDS
+from pipelines.extractors import discover, folders, in_inspect
+from pipelines.extractors.base import CaptionText, Extractor
+from pipelines.inspect_unit import Inspected, Inspection, Item, in_order, version_of, work
+from pipelines.progress import Progress, silent
+from pipelines.recipe import Recipe
+from warehouse.commit import RunInfo, commit_parts
+from warehouse.errors import UsageError
+from warehouse.lake import Lake, quoted
+from warehouse.parts import Part, find_part, key
+from warehouse.schema import SHARD_INDEX, Table
+
+UNIT_IMAGES = 32
+ASKED_AT_ONCE = 4096  # images whose captions and stored rows are read by one query
+COMMIT_PARTS = 2000  # staged parts that make a commit
+
+
+@dataclass
+class InspectSummary:
+    """What an inspection did. `str()` says it in one line."""
+
+    extractors: tuple[str, ...] = ()
+    images: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    committed: bool = False
+
+    def __str__(self) -> str:
+        if not self.extractors:
+            return "nothing to inspect: the recipe asks for no signal beyond scan's"
+        names = ", ".join(self.extractors)
+        if not self.images and not self.unread and not self.failed:
+            return f"nothing to inspect: no image lacks {names}"
+        said = f"{self.images} images inspected for {names}, {self.seconds:.1f} s"
+        if self.errors:
+            said += "; errors: " + ", ".join(f"{count} {what}" for what, count in sorted(self.errors.items()))
+        if self.unread:
+            uri, reason = self.unread[0]
+            first = reason if uri in reason else f"{uri}: {reason}"
+            said += f"; {len(self.unread)} could not be read and stay pending ({first})"
+        if self.failed:
+            said += f"; {len(self.failed)} units could not be finished, the next run tries them again: {self.failed[0]}"
+        return said
+
+
+def chosen_extractors(recipe: Recipe, named: Sequence[str] = ()) -> tuple[Extractor, ...]:
+    """The inspecting extractors to run: those `named`, else those whose signals the recipe asks for, and what these
+    come after; in the order to run them. Raises UsageError for a name nobody has and for one that cannot run here."""
+    known = {e.name: e for e in in_inspect()}
+    unknown = sorted(set(named) - known.keys())
+    if unknown:
+        raise UsageError(f"no extractor {unknown[0]} for inspect; there are {', '.join(sorted(known))}")
+    tables = {signal.table for signal in recipe.signals}
+    todo = list(named) or [name for name, e in known.items() if e.table.name in tables]
+    chosen: dict[str, Extractor] = {}
+    while todo:
+        extractor = known.get(todo.pop())
+        if extractor is not None and extractor.name not in chosen:
+            chosen[extractor.name] = extractor
+            todo.extend(extractor.after)
+    for extractor in chosen.values():
+        lacking = extractor.missing()
+        if lacking:
+            raise UsageError(absent(recipe, extractor, lacking))
+    return in_order(list(chosen.values()))
+
+
+def absent(recipe: Recipe, extractor: Extractor, lacking: str) -> str:
+    """One line on an extractor that cannot run here: the rule that asks for it and what to do."""
+    rule = next((r for r in recipe.rules if any(s.table == extractor.table.name for s in r.signals)), None)
+    asked = f"recipe {recipe.name}, rule {rule.name!r}: " if rule else ""
+    return f"{asked}extractor {extractor.name} cannot run here: {lacking}"
+
+
+def inspect(
+    lake: Lake,
+    recipe: Recipe,
+    *,
+    engine: Engine,
+    extractors: Sequence[str] = (),
+    pending: bool = False,
+    limit: int | None = None,
+    image_seconds: float = IMAGE_SECONDS,
+    progress: Progress = silent,
+) -> InspectSummary:
+    """Measure what images that the recipe did not drop lack, and commit it. `pending`: only images that wait for it.
+
+    Raises UsageError where the recipe was never decided with, or needs what this machine lacks; LakeBusy, LakeError.
+    """
+    began = time.monotonic()
+    chosen = chosen_extractors(recipe, extractors)
+    summary = InspectSummary(tuple(e.name for e in chosen))
+    if not chosen:
+        return summary
+    tables = {e.table.name: e.table for e in chosen}
+    con = lake.connect()
+    try:
+        for table in (*tables.values(), SHARD_INDEX):
+            lake.ensure_table(con, table)
+        snapshot = lake.snapshot(con)
+        due = find_due(con, recipe, chosen, pending=pending, limit=limit)
+        staged: list[Part] = []
+
+        def commit() -> None:
+            run = RunInfo(
+                command="inspect",
+                engine=engine.name,
+                recipe=recipe.hash,
+                versions={e.name: version_of(e, folders()) for e in chosen},
+                counts={"images": summary.images, "errors": dict(sorted(summary.errors.items()))},
+                seconds=time.monotonic() - began,
+                snapshot=snapshot,
+            )
+            summary.committed |= commit_parts(lake, con, run, staged, tables).committed
+            staged.clear()
+
+        progress(0, due)
+        seen = 0
+        for result in engine.map(work, _fresh(lake, jobs(lake, con, chosen, image_seconds), staged, summary)):
+            if result.value is None:
+                summary.failed.append((result.error or "").split("\n")[0])
+            else:
+                _count(result.value, staged, summary)
+            seen = summary.images + len(summary.unread)
+            progress(seen, due, ", ".join(summary.extractors))
+            if len(staged) >= COMMIT_PARTS:
+                commit()
+        progress(due, due)
+        if staged:
+            commit()
+    finally:
+        con.close()
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def plan(lake: Lake, recipe: Recipe, extractors: Sequence[str] = (), *, pending: bool = False) -> str:
+    """What `inspect` would do, in one line; nothing is read but the lake, nothing is written."""
+    chosen = chosen_extractors(recipe, extractors)
+    con = lake.connect(read_only=True)
+    try:
+        due = find_due(con, recipe, chosen, pending=pending) if chosen else 0
+    finally:
+        con.close()
+    return f"inspect: {due} images lack one of {', '.join(e.name for e in chosen)}" if chosen else str(InspectSummary())
+
+
+def find_due(
+    con: duckdb.DuckDBPyConnection,
+    recipe: Recipe,
+    extractors: Sequence[Extractor],
+    *,
+    pending: bool = False,
+    limit: int | None = None,
+) -> int:
+    """Make the temporary tables `lacks` (image_id, extractor, caption_ids) and `due` (images to read, where their bytes
+    are and which chunk of which unit they are in); returns how many images are due."""
+    if not con.execute("SELECT 1 FROM lake.decisions WHERE recipe = ? LIMIT 1", [recipe.hash]).fetchall():
+        raise UsageError(f"nothing is decided by recipe {recipe.name} yet: run glyphmill decide with it first")
+    outcomes = "('pending')" if pending else "('pending', 'kept')"
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE open_images AS
+        SELECT image_id FROM lake.decisions WHERE recipe = {quoted(recipe.hash)} AND outcome IN {outcomes}"""
+    )
+    tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
+    con.execute("CREATE OR REPLACE TEMP TABLE lacks (image_id VARCHAR, extractor VARCHAR, caption_ids VARCHAR[])")
+    for extractor in extractors:
+        per_caption = extractor.per == "caption"
+        keys = "image_id, caption_id" if per_caption else "image_id"
+        ids = "list(caption_id ORDER BY caption_id)" if per_caption else "NULL"
+        lacking = "lake.captions SEMI JOIN temp.open_images USING (image_id)" if per_caption else "temp.open_images"
+        if (extractor.table.name,) in tables:
+            version = quoted(version_of(extractor, folders()))
+            measured = f"SELECT {keys} FROM lake.{extractor.table.name} WHERE version = {version}"
+            lacking += f" ANTI JOIN ({measured}) USING ({keys})"
+        con.execute(
+            f"INSERT INTO lacks SELECT image_id, {quoted(extractor.name)}, {ids} FROM {lacking} "
+            + ("GROUP BY image_id" if per_caption else "")
+        )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE due AS
+        SELECT image_id, unit, (row_number() OVER (PARTITION BY unit ORDER BY uri, "offset", "row") - 1)
+                // {UNIT_IMAGES} AS chunk, row_number() OVER (ORDER BY unit, uri, "offset", "row") AS place
+        FROM (
+            SELECT * FROM lake.inputs SEMI JOIN temp.lacks USING (image_id)
+            WHERE status = 'ok' ORDER BY unit, uri, "offset", "row" {f"LIMIT {limit}" if limit is not None else ""}
+        )"""
+    )
+    return int(con.execute("SELECT count(*) FROM due").fetchall()[0][0])
+
+
+def jobs(
+    lake: Lake, con: duckdb.DuckDBPyConnection, extractors: Sequence[Extractor], image_seconds: float
+) -> Iterator[Inspection]:
+    """The units of work over what `find_due` found, a few thousand images asked of the lake at a time."""
+    (total,) = con.execute("SELECT count(*) FROM due").fetchall()[0]
+    order = {e.name: place for place, e in enumerate(extractors)}
+    versions = {e.name: version_of(e, folders()) for e in extractors}
+    before = _stored_before(extractors)
+    start = 0
+    while start < total:
+        # Whole chunks only, so that how many are asked at once decides nothing.
+        (end,) = con.execute(
+            "SELECT max(place) FROM due SEMI JOIN (SELECT unit, chunk FROM due WHERE place > ? AND place <= ?) "
+            "USING (unit, chunk)",
+            [start, start + ASKED_AT_ONCE],
+        ).fetchall()[0]
+        con.execute("CREATE OR REPLACE TEMP TABLE asked AS FROM due WHERE place > ? AND place <= ?", [start, end])
+        start = end
+        chunks: dict[tuple[str, int], list[Item]] = {}
+        rows = _stored_rows(con, before)
+        for unit, chunk, item in _items(con, lake.pool, order, rows):
+            chunks.setdefault((unit, chunk), []).append(item)
+        for (unit, chunk), items in chunks.items():
+            names = sorted({name for item in items for name in item.wanted}, key=order.__getitem__)
+            parts = tuple((name, _part_name(name, versions[name], items)) for name in names)
+            yield Inspection(str(lake.root), f"{unit}-{chunk}", tuple(items), parts, folders(), image_seconds)
+
+
+def _part_name(extractor: str, version: str, items: Sequence[Item]) -> str:
+    measured = [(i.image_id, sorted(i.unmeasured.get(extractor, ()))) for i in items if extractor in i.wanted]
+    return key("inspect", extractor, version, measured)
+
+
+def _stored_before(extractors: Sequence[Extractor]) -> dict[str, Table]:
+    """Tables of the extractors that some chosen one comes after."""
+    wanted = {name for e in extractors for name in e.after}
+    return {e.name: e.table for e in discover() if e.name in wanted}
+
+
+def _stored_rows(con: duckdb.DuckDBPyConnection, before: Mapping[str, Table]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Rows of the asked images in those tables, by extractor and image."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, table in before.items():
+        there = con.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = ?", [table.name]
+        ).fetchall()
+        if there:
+            got = con.execute(f"SELECT * FROM lake.{table.name} SEMI JOIN asked USING (image_id)").to_arrow_table()
+            found[name] = {row["image_id"]: row for row in got.to_pylist()}
+    return found
+
+
+def _items(
+    con: duckdb.DuckDBPyConnection,
+    pool: Path,
+    order: Mapping[str, int],
+    rows: Mapping[str, Mapping[str, dict[str, Any]]],
+) -> Iterator[tuple[str, int, Item]]:
+    lacks: dict[str, dict[str, frozenset[str]]] = {}
+    for image_id, extractor, ids in con.execute("FROM lacks SEMI JOIN asked USING (image_id)").fetchall():
+        lacks.setdefault(image_id, {})[extractor] = frozenset(ids or ())
+    captions: dict[str, list[CaptionText]] = {}
+    for image_id, *told in con.execute(
+        "SELECT image_id, caption_id, kind, text, lang FROM lake.captions SEMI JOIN asked USING (image_id) ORDER BY ALL"
+    ).fetchall():
+        captions.setdefault(image_id, []).append(CaptionText(*told))
+    # Bytes that are in the pool are read there: the delivery may be gone by now.
+    found = con.execute(
+        """SELECT a.unit, a.chunk, a.image_id, coalesce(? || x.shard, i.uri) AS uri,
+            if(x.shard IS NULL, i."offset", x."offset") AS "offset", if(x.shard IS NULL, i.length, x.size) AS length,
+            i."row", coalesce(h.width::BIGINT * h.height, 0) AS pixels
+        FROM asked a
+        JOIN lake.inputs i ON i.image_id = a.image_id AND i.status = 'ok'
+        LEFT JOIN lake.shard_index x ON x.image_id = a.image_id
+        LEFT JOIN lake.signals_header h ON h.image_id = a.image_id
+        ORDER BY a.place""",
+        [f"{pool}/"],
+    ).fetchall()
+    for unit, chunk, image_id, uri, offset, length, row, pixels in found:
+        lacking = lacks[image_id]
+        yield (
+            unit,
+            chunk,
+            Item(
+                image_id=image_id,
+                uri=uri,
+                offset=offset,
+                length=length,
+                row=row,
+                pixels=pixels,
+                wanted=tuple(sorted(lacking, key=order.__getitem__)),
+                captions=tuple(captions.get(image_id, ())),
+                unmeasured=lacking,
+                rows={name: by_image[image_id] for name, by_image in rows.items() if image_id in by_image},
+            ),
+        )
+
+
+def _fresh(
+    lake: Lake, found: Iterable[Inspection], staged: list[Part], summary: InspectSummary
+) -> Iterator[Inspection]:
+    """The units that are still to be done; those a former run finished and staged are counted as they are."""
+    tables = {e.name: e.table.name for e in discover()}
+    for job in found:
+        parts = [find_part(lake, tables[name], part, job.name) for name, part in job.parts]
+        whole = [part for part in parts if part is not None]
+        if len(whole) == len(parts):
+            staged.extend(whole)
+            summary.images += len(job.items)
+        else:
+            yield job
+
+
+def _count(done: Inspected, staged: list[Part], summary: InspectSummary) -> None:
+    staged.extend(done.parts)
+    summary.images += done.images
+    summary.errors.update(done.errors)
+    summary.unread.extend(done.unread)
