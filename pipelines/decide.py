@@ -124,16 +124,7 @@ def judge(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
 def resolve(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     """Make the temporary tables `members` (image_id, rank), the images that stand in some pair, larger and then sharper
     first, and `repeats` (image_id, duplicate_of), those that pass and repeat a kept one."""
-    limits = recipe.duplicates
-    counted = (
-        f"distance <= {limits.max_distance} AND tile_distance <= {limits.max_tile_distance}::FLOAT "
-        "AND text_differs IS NOT TRUE"
-        if limits
-        else "false"
-    )
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE pairs AS SELECT a, b, link = 'same' AS same FROM lake.near_pairs WHERE {counted}"
-    )
+    pairs_in_force(con, recipe)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE members AS
         WITH paired AS MATERIALIZED (SELECT a AS image_id FROM pairs UNION SELECT b FROM pairs)
@@ -154,6 +145,20 @@ def resolve(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
         SELECT image_id, rank FROM members JOIN judged USING (image_id) WHERE fails = 0 AND waits = 0"""
     )
     con.execute("CREATE OR REPLACE TEMP TABLE repeats AS FROM lake.resolve_duplicates('temp.candidates', 'temp.pairs')")
+
+
+def pairs_in_force(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
+    """Make the temporary table `pairs` (a, b, same): measured pairs that count as duplicates under the recipe."""
+    limits = recipe.duplicates
+    counted = (
+        f"distance <= {limits.max_distance} AND tile_distance <= {limits.max_tile_distance}::FLOAT "
+        "AND text_differs IS NOT TRUE"
+        if limits
+        else "false"
+    )
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE pairs AS SELECT a, b, link = 'same' AS same FROM lake.near_pairs WHERE {counted}"
+    )
 
 
 def account(con: duckdb.DuckDBPyConnection) -> dict[str, int]:

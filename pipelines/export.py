@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.decide import pairs_in_force
 from pipelines.engines import Engine
 from pipelines.extractors.header import SUFFIXES
 from pipelines.progress import Progress, silent
@@ -210,18 +211,16 @@ def _plan_file(lake: Path, key: str) -> Path:
 
 
 def _place(con: duckdb.DuckDBPyConnection, recipe: Recipe, new_index: list[Path]) -> tuple[str, int]:
-    """Make the temporary table `placed`: kept and stored images at each of the recipe's scales. Version, row count."""
+    """Make the temporary table `placed`: stored images at each of the recipe's scales. Version, row count."""
     new = f"UNION ALL SELECT image_id FROM read_parquet({[str(p) for p in new_index]})" if new_index else ""
+    _find_placeable(con, recipe)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE placed AS
-        SELECT d.image_id, s.scale, NULL::VARCHAR AS category, {nearest_sql("h.width", "h.height")} AS bucket,
+        SELECT image_id, s.scale, NULL::VARCHAR AS category, {nearest_sql("h.width", "h.height")} AS bucket,
                1.0::FLOAT AS weight
-        FROM decisions AS d
+        FROM placeable AS s
         JOIN (SELECT image_id FROM shard_index {new}) AS stored USING (image_id)
-        JOIN signals_header AS h USING (image_id)
-        CROSS JOIN (SELECT unnest(?::INTEGER[]) AS scale) AS s
-        WHERE d.recipe = ? AND d.outcome = 'kept'""",
-        [list(recipe.scales), recipe.hash],
+        JOIN signals_header AS h USING (image_id)"""
     )
     # Rows are distinct, so their digests can be combined by exclusive or, which no row order changes.
     row = con.execute(
@@ -231,6 +230,29 @@ def _place(con: duckdb.DuckDBPyConnection, recipe: Recipe, new_index: list[Path]
     assert row is not None  # an aggregate without GROUP BY always gives a row
     rows, digest = int(row[0]), int(row[1])
     return content_key(recipe.hash, rows, digest)[:16], rows
+
+
+def _find_placeable(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
+    """Make the temporary table `placeable` (image_id, scale): kept images, and those that passed the scale's stage and
+    are dropped, or wait, only later. None of these repeats a kept image or another of them."""
+    con.execute("CREATE OR REPLACE TEMP TABLE placeable (image_id VARCHAR, scale INTEGER)")
+    pairs_in_force(con, recipe)
+    for scale in recipe.scales:
+        con.execute(
+            """CREATE OR REPLACE TEMP TABLE candidates AS
+            SELECT image_id, rank + if(outcome = 'kept', 0, (SELECT count(*) FROM decisions)) AS rank
+            FROM decisions
+            WHERE recipe = $1 AND (outcome = 'kept' OR (outcome <> 'duplicate' AND stage_reached >= $2))""",
+            [recipe.hash, scale.from_stage],
+        )
+        con.execute(
+            """INSERT INTO placeable
+            SELECT image_id, $1 FROM candidates ANTI JOIN (
+                WITH ranked AS (FROM candidates WHERE rank IS NOT NULL)
+                FROM lake.resolve_duplicates('ranked', 'temp.pairs')
+            ) USING (image_id)""",
+            [scale.side],
+        )
 
 
 def _placement_rows(dataset: str, version: str) -> str:

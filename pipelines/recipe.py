@@ -67,16 +67,25 @@ class Duplicates(_Strict):
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class Scale(_Strict):
+    """A training scale: `side` in pixels of the square of equal area. `from_stage`: the stage that an image must have
+    passed, with all before it, to be trained at that scale, also where a later one drops it; None: it must be kept."""
+
+    side: int = Field(ge=1)
+    from_stage: int | None = Field(default=None, ge=1, le=7)
+
+
 class RecipeEntry(_Strict):
-    """A recipe file as written."""
+    """A recipe file as written: `scales` where each kept image is trained at each of them, else a `[[scale]]` each."""
 
     name: str = Field(min_length=1)
     store_from: int = Field(ge=0, le=7)
-    scales: tuple[int, ...] = Field(min_length=1)
+    scales: tuple[int, ...] = ()
+    scale: tuple[Scale, ...] = ()
     duplicates: Duplicates | None = None
     stage: tuple[StageEntry, ...] = Field(min_length=1)
 
-    @field_validator("scales", "stage", mode="before")
+    @field_validator("scales", "scale", "stage", mode="before")
     @classmethod
     def _as_tuple(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
@@ -94,8 +103,15 @@ class RecipeEntry(_Strict):
         numbers = [s.number for s in self.stage]
         if numbers != sorted(set(numbers)):
             raise ValueError(f"stage numbers must rise, got {numbers}")
-        if min(self.scales) < 1:
+        if not self.scales and not self.scale:
+            raise ValueError("scales are missing: write scales = [256], or a [[scale]] for each")
+        if self.scales and self.scale:
+            raise ValueError("scales and [[scale]] are two ways to say one thing; keep one of them")
+        sides = [*self.scales, *(s.side for s in self.scale)]
+        if min(sides) < 1:
             raise ValueError("scales are sides in pixels, from 1")
+        if len(set(sides)) < len(sides):
+            raise ValueError(f"scales must differ, got {sides}")
         return self
 
 
@@ -128,7 +144,7 @@ class Recipe:
 
     name: str
     store_from: int
-    scales: tuple[int, ...]
+    scales: tuple[Scale, ...]
     duplicates: Duplicates | None
     stages: tuple[Stage, ...]
     rules: tuple[Rule, ...]
@@ -140,7 +156,7 @@ class Recipe:
         content = {
             "name": self.name,
             "store_from": self.store_from,
-            "scales": self.scales,
+            "scales": [s.side if s.from_stage is None else [s.side, s.from_stage] for s in self.scales],
             "duplicates": self.duplicates.model_dump() if self.duplicates else None,
             "stages": [(s.number, s.name) for s in self.stages],
             "rules": [(r.stage, r.name, r.predicate, r.applies_to) for r in self.rules],
@@ -193,7 +209,7 @@ def loads(text: str, label: str, tables: Iterable[Table]) -> Recipe:
     recipe = Recipe(
         name=entry.name,
         store_from=entry.store_from,
-        scales=entry.scales,
+        scales=entry.scale or tuple(Scale(side=side) for side in entry.scales),
         duplicates=entry.duplicates,
         stages=tuple(Stage(s.number, s.name) for s in entry.stage),
         rules=rules,
