@@ -1,7 +1,7 @@
 """Decide and what-if over many images: seconds and peak memory, each in a fresh process, on two threads.
 
 The lake is made here: deliveries, captions, three signal tables, each in a row order of its own, and near pairs; random
-values around the starter recipe's thresholds. The peer is DuckDB alone: one SELECT that joins the same tables, asks the
+values around the basic recipe's thresholds. The peer is DuckDB alone: one SELECT that joins the same tables, asks the
 same rules and counts; it names no failing rule, resolves no duplicate and writes nothing. Repeats alternate; every
 repeat decides under a recipe of another name, so that all decisions are written anew.
 
@@ -65,7 +65,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "name": f"decide, {args.images:,} images, recipe starter, over a bare count by the same rules",
+                "name": f"decide, {args.images:,} images, recipe basic, over a bare count by the same rules",
                 "ratio": round(ours / peer, 2),
                 "ours": round(ours, 2),
                 "peer": round(peer, 2),
@@ -92,9 +92,9 @@ def _fresh(worker: str, root: Path, turn: int) -> dict[str, Any]:
 
 def _work(worker: str, root: Path, turn: int) -> dict[str, object]:
     text = (
-        recipes.find("starter").read_text(encoding="utf-8").replace('name = "starter"', f'name = "starter {turn}"', 1)
+        recipes.find("basic").read_text(encoding="utf-8").replace('name = "basic"', f'name = "basic {turn}"', 1)
     )
-    recipe = recipes.loads(text, "starter", recipes.installed_tables())
+    recipe = recipes.loads(text, "basic", recipes.installed_tables())
     lake = Lake.open(root)
     started = time.monotonic()
     if worker == "ours":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,14 +52,16 @@ def curate(
     """
     from pipelines import curate as job
     from pipelines import recipe as recipes_module
+    from pipelines.inspect import chosen_extractors
     from pipelines.progress import bar
     from pipelines.report import print_funnel
     from warehouse.sources import open_source
 
     chosen = recipes_module.load(recipe)
+    inspecting = [e.name for e in chosen_extractors(chosen)]
     source = open_source(src, kind)
     if dry_run:
-        _print_plan(lake, source, batch, source_name, chosen.name)
+        _print_plan(lake, source, batch, source_name, chosen.name, inspecting)
         return
     done = job.curate(
         lake,
@@ -70,6 +73,8 @@ def curate(
         batch=batch,
         dataset=dataset,
     )
+    if done.inspected.unread or done.inspected.failed or done.inspected.errors:
+        typer.echo(str(done.inspected), err=True)
     print_funnel(lake)
     _print_export(done.exported)
 
@@ -96,7 +101,7 @@ def scan(
 
     source = open_source(src, kind)
     if dry_run:
-        _print_plan(lake, source, batch, source_name, None)
+        _print_plan(lake, source, batch, source_name)
         return
     with bar("scan", enabled=not quiet) as show:
         done = job.scan(
@@ -228,8 +233,10 @@ def recipe_check(
     Example: [bold]glyphmill recipe check my-recipe.toml[/bold]
     """
     from pipelines import recipe as recipes_module
+    from pipelines.inspect import chosen_extractors
 
     found = recipes_module.load(file)
+    chosen_extractors(found)
     typer.echo(f"{found.name} is fine: {len(found.stages)} stages, {len(found.rules)} rules, hash {found.hash}")
 
 
@@ -270,12 +277,20 @@ def demo(
         raise UsageError("name a folder for the corpus, as in: glyphmill demo corpus")
 
 
-def _print_plan(lake: Path, source: Source, batch: str, source_name: str | None, recipe: str | None) -> None:
+def _print_plan(
+    lake: Path,
+    source: Source,
+    batch: str,
+    source_name: str | None,
+    recipe: str | None = None,
+    inspecting: Sequence[str] = (),
+) -> None:
     from pipelines.scan import dry_run
 
     typer.echo(str(dry_run(lake, source, batch=batch, source_name=source_name)))
     if recipe is not None:
-        typer.echo(f"then: near pairs, decide with recipe {recipe}, export")
+        again = f"inspect ({', '.join(inspecting)}), decide again, " if inspecting else ""
+        typer.echo(f"then: near pairs, decide with recipe {recipe}, {again}export")
 
 
 def _print_export(done: ExportSummary) -> None:

@@ -1,4 +1,7 @@
-"""Curate: scan, near pairs, decide and export, one after the other under one lock."""
+"""Curate: scan, near pairs, decide, inspect, decide again and export, one after the other under one lock.
+
+What the first decision drops is not inspected: OCR and models see only what scan's signals let pass.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from pipelines.decide import DecideSummary, decide
 from pipelines.engines import Engine
 from pipelines.export import ExportSummary, export
+from pipelines.inspect import InspectSummary, chosen_extractors, inspect
 from pipelines.near_pairs import NearSummary, near
 from pipelines.progress import Progress
 from pipelines.recipe import Recipe
@@ -24,6 +28,7 @@ Bar = Callable[[str], AbstractContextManager[Progress]]
 class CurateSummary:
     scanned: ScanSummary
     near: NearSummary
+    inspected: InspectSummary
     decided: DecideSummary
     exported: ExportSummary
 
@@ -39,10 +44,12 @@ def curate(
     batch: str = "default",
     dataset: str = "main",
 ) -> CurateSummary:
-    """Run the four passes on the lake at `root`, which is made if it is not there; each pass commits by itself.
+    """Run the passes on the lake at `root`, which is made if it is not there; each pass commits by itself.
 
-    What an interrupted run has committed or staged is not done again. Raises LakeBusy where another run holds the lake.
+    What an interrupted run has committed or staged is not done again. Raises UsageError, before any byte is read, where
+    the recipe asks for what this machine cannot measure; LakeBusy where another run holds the lake.
     """
+    inspecting = chosen_extractors(recipe)
     lake = Lake.open_or_create(root)
     with lake.lock("curate"):
         with bar("scan") as show:
@@ -51,6 +58,12 @@ def curate(
             pairs = near(lake, engine=engine, progress=show)
         with bar("decide") as show:
             decided = decide(lake, recipe, progress=show)
+        inspected = InspectSummary()
+        if inspecting:
+            with bar("inspect") as show:
+                inspected = inspect(lake, recipe, engine=engine, progress=show)
+            with bar("decide") as show:
+                decided = decide(lake, recipe, progress=show)
         with bar("export") as show:
             exported = export(lake, recipe, engine=engine, dataset=dataset, progress=show)
-    return CurateSummary(scanned, pairs, decided, exported)
+    return CurateSummary(scanned, pairs, inspected, decided, exported)

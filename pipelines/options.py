@@ -17,7 +17,10 @@ LakeOption = Annotated[
     Path, typer.Option("--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake.", show_default=False)
 ]
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", "-r", help="A recipe's TOML file, or the name of one that ships.")
+    str,
+    typer.Option(
+        "--recipe", "-r", envvar="GLYPHMILL_RECIPE", help="A recipe's TOML file, or the name of one that ships."
+    ),
 ]
 WorkersOption = Annotated[
     int, typer.Option("--workers", "-w", min=1, help="Worker processes; as many as cores if not given.")

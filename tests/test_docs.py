@@ -1,7 +1,7 @@
 """Every example in README.md and docs/ runs: ```bash blocks in order, in one folder a page that holds `photos/`.
 
 A block marked ```sh is for a terminal only (make, cron, another machine) and is not run; ```python blocks are run after
-the bash blocks before them.
+the bash blocks before them. Where a page does not say which recipe, it is `basic`, which runs no OCR.
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ def test_examples_run(page: Path, photos: Path, tmp_path: Path) -> None:
     for language, code in blocks:
         command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else [sys.executable, "-c", code]
         done = subprocess.run(
-            command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=300
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path, "GLYPHMILL_RECIPE": "basic"},
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, f"{page.name}:\n{code}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from acceptance_tools import Run, command, picture
 from PIL import ImageFilter
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _basic_recipe() -> Iterator[None]:
+    """Where a test names no recipe, it is the one without OCR: these tests are about files, crashes and rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLYPHMILL_RECIPE", "basic")
+        yield
 
 
 @pytest.fixture(scope="session")

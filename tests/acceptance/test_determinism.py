@@ -64,7 +64,7 @@ def test_order_and_size_of_units(
     max_samples: int, seed: int, corpus: Path, tmp_path: Path, reference: str, glyphmill: Run
 ) -> None:
     lake = Lake.open_or_create(tmp_path / "lake")
-    engine, recipe = LocalEngine(workers=2), load("starter")
+    engine, recipe = LocalEngine(workers=2), load("basic")
     scan(lake, Shuffled(open_source(str(corpus)), max_samples, seed), engine=engine)
     near(lake, engine=engine)
     decide(lake, recipe)

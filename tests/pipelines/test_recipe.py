@@ -41,17 +41,17 @@ def rule_refusal(when: str) -> str:
     return message
 
 
-def test_starter_loads_by_name_and_reads_only_what_scan_measures() -> None:
-    starter = load("starter")
-    assert starter.name == "starter"
-    assert {s.table for s in starter.signals} <= {"signals_header", "signals_pixels"}
-    assert {s.number for s in starter.stages} == {1, 2}
+def test_basic_loads_by_name_and_reads_only_what_scan_measures() -> None:
+    basic = load("basic")
+    assert basic.name == "basic"
+    assert {s.table for s in basic.signals} <= {"signals_header", "signals_pixels"}
+    assert {s.number for s in basic.stages} == {1, 2}
 
 
 def test_a_path_loads_too(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text(load("starter").toml, encoding="utf-8")
-    assert load(file).hash == load("starter").hash
+    file.write_text(load("basic").toml, encoding="utf-8")
+    assert load(file).hash == load("basic").hash
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         errors=1,
         repeats=["master"],
     )
-    decide(lake, load("starter"))
+    decide(lake, load("basic"))
     fill(lake, ["late"], batch="b2")
     with lake.connect() as con:
         stored = {"image_id": MASTER, "shard": "jpg-1.tar", "suffix": "jpg", "offset": 512, "size": 200_000, "xxh3": 1}
@@ -67,7 +67,7 @@ def test_a_kept_image_tells_everything(lake: Lake) -> None:
     luma = next(row for row in story.signals if row["name"] == "luma")
     assert luma["value"] == 120.0
     assert "mean luma" in luma["doc"]
-    assert len(story.rules) == len(load("starter").rules)
+    assert len(story.rules) == len(load("basic").rules)
     assert {answer.verdict for answer in story.rules} == {"passes"}
 
 

@@ -43,7 +43,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, DecideSummar
     pairs = [{"a": n, "b": n + 1} for n in range(0, 190, 2)]
     captions = [(str(n), "raw", f"caption {n}") for n in range(0, 200, 3)]
     fill(lake, images, pairs=pairs, captions=captions, errors=7, repeats=[str(n) for n in range(9)])
-    return lake, decide(lake, load("starter"))
+    return lake, decide(lake, load("basic"))
 
 
 def test_outcomes_has_every_delivery_once(filled: tuple[Lake, DecideSummary]) -> None:
@@ -96,7 +96,7 @@ def test_the_report_is_complete(filled: tuple[Lake, DecideSummary], capsys: pyte
     lake, done = filled
     print_funnel(lake.root)
     printed = capsys.readouterr().out
-    for part in ("readable", "truncated (7)", "initial curation", "large enough", "not a near duplicate", "starter"):
+    for part in ("readable", "truncated (7)", "initial curation", "large enough", "not a near duplicate", "basic"):
         assert part in printed
     with lake.connect(read_only=True) as con:
         table = funnel(con)
@@ -151,7 +151,7 @@ def test_a_survivor_inherits_the_captions_of_its_duplicates(tmp_path: Path) -> N
         pairs=[{"a": "big", "b": "mid"}, {"a": "big", "b": "small"}],
         captions=[("big", "raw", "one"), ("mid", "raw", "one"), ("mid", "raw", "two"), ("small", "raw", "three")],
     )
-    decide(lake, load("starter"))
+    decide(lake, load("basic"))
     pool = rows(lake, "SELECT image_id, text, caption_of FROM caption_pool ORDER BY text")
     assert {p["image_id"] for p in pool} == {image_id("big")}
     assert [(p["text"], p["caption_of"]) for p in pool] == [
@@ -213,12 +213,12 @@ def test_views_of_many_rows_join_by_hash(tmp_path: Path, view: str) -> None:
 def test_views_speak_of_the_recipe_decided_with_last(tmp_path: Path) -> None:
     lake = new_lake(tmp_path / "lake")
     fill(lake, {"a": {"luma": 5.0}})
-    decide(lake, load("starter"))
+    decide(lake, load("basic"))
     lenient = recipe(
-        load("starter").toml.replace("luma BETWEEN 16", "luma BETWEEN 1").replace('"starter"', '"lenient"')
+        load("basic").toml.replace("luma BETWEEN 16", "luma BETWEEN 1").replace('"basic"', '"lenient"')
     )
     decide(lake, lenient)
     assert [r["outcome"] for r in rows(lake, "FROM outcomes")] == ["kept"]
     assert [r["name"] for r in rows(lake, "FROM current_recipe")] == ["lenient"]
-    decide(lake, load("starter"))
+    decide(lake, load("basic"))
     assert [r["outcome"] for r in rows(lake, "FROM outcomes")] == ["dropped"]

@@ -1,4 +1,4 @@
-"""The starter recipe on real images: photographs and pages pass; blurred, dark, washed out or empty ones do not."""
+"""The basic recipe on real images: photographs and pages pass; blurred, dark, washed out or empty ones do not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def failing(tmp_path: Path, images: dict[str, Row]) -> dict[str, list[str]]:
     """Failing rules by name."""
     lake = new_lake(tmp_path / "lake")
     fill(lake, images)
-    decide(lake, load("starter"))
+    decide(lake, load("basic"))
     with Lake.open(lake.root, read_only=True).connect(read_only=True) as con:
         rows = dict(con.execute("SELECT image_id, failed_rules FROM decisions").fetchall())
         assert con.execute("SELECT count(*) FROM decisions WHERE outcome = 'pending'").fetchall() == [(0,)]
