@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
+from pipelines.category_table import CATEGORY
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, installed_tables
 from pipelines.signals import HEADER, PIXELS, SIGNAL_PREFIX, Signal, known_signals, relation
@@ -21,7 +22,7 @@ from warehouse import views
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import LakeError
 from warehouse.lake import Lake, quoted
-from warehouse.schema import DECISIONS, RECIPES, STRINGS
+from warehouse.schema import ANNOTATIONS, BALANCE, DECISIONS, RECIPES, STRINGS
 
 STEPS = 5
 VERDICTS = pa.schema(
@@ -198,7 +199,14 @@ def needed_signals(recipe: Recipe) -> tuple[Signal, ...]:
 def ensure_tables(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     """Make the signal tables that the recipe and the views read, where no scan has made them: empty, all is missing."""
     needed = {HEADER, PIXELS, *(s.table for s in recipe.signals if s.table.startswith(SIGNAL_PREFIX))}
-    for table in (*(t for t in installed_tables() if t.name in needed), DECISIONS, RECIPES):
+    for table in (
+        *(t for t in installed_tables() if t.name in needed),
+        ANNOTATIONS,
+        BALANCE,
+        CATEGORY,
+        DECISIONS,
+        RECIPES,
+    ):
         lake.ensure_table(con, table)
     views.refresh(con)
 

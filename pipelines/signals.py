@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.errors import UsageError
-from warehouse.schema import CAPTIONS, INPUTS, SIGNAL_STATUS, Table
+from warehouse.schema import ANNOTATIONS, ANNOTATORS, CAPTIONS, INPUTS, SIGNAL_STATUS, Table
 
 SIGNAL_PREFIX = "signals_"
 
@@ -65,11 +65,23 @@ DERIVED: tuple[Signal, ...] = (
         "the image was synthesised, not collected: it has a caption of that kind",
         none="false",
     ),
+    Signal("annotated", "annotated", "true", "an annotator described it successfully", none="false"),
+    Signal("annotation_confidence", "annotated", "annotation.confidence", "the annotator's confidence, 0 to 1"),
+    Signal("image_type", "annotated", "annotation.image_type", "photograph | poster | slide | ..., by the annotator"),
+    *(
+        Signal(f"annotated_{flag}", "annotated", f"list_contains(annotation.abnormal, '{flag}')", f"{what} seen by it")
+        for flag, what in (("watermark", "a watermark"), ("mosaic", "mosaic"), ("ai_generated", "signs of generation"))
+    ),
 )
 #: What is behind the name of a relation that is no table with a row per image; `{prefix}` qualifies the tables.
 SOURCES = {
     "captions": "{prefix}captions GROUP BY image_id",
     "synthetic": "{prefix}captions WHERE kind = 'synthetic' GROUP BY image_id",
+    # one annotation an image: of the most trusted annotator, then the most confident one
+    "annotated": (
+        "{prefix}annotations WHERE status = 'success' QUALIFY 1 = row_number() OVER (PARTITION BY image_id "
+        f"ORDER BY list_position({list(ANNOTATORS)}, annotator), annotation.confidence DESC, model)"
+    ),
 }
 _PER_CAPTION = "{prefix}captions LEFT JOIN {prefix}{table} AS t USING (image_id, caption_id) GROUP BY image_id"
 
@@ -139,7 +151,7 @@ def source_of(table: str, signals: Sequence[Signal], prefix: str = "") -> str:
 
 def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
     """Create the tables that `relation` reads, without rows, so that a predicate can be checked without a lake."""
-    for table in (INPUTS, CAPTIONS, *tables):
+    for table in (INPUTS, CAPTIONS, ANNOTATIONS, *tables):
         con.register("empty_rows", table.empty())
         con.execute(f"CREATE TABLE {table.name} AS FROM empty_rows")
         con.unregister("empty_rows")

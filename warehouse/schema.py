@@ -75,6 +75,9 @@ class Table:
         return pa.Table.from_pylist([dict(r) for r in rows], schema=self.arrow)
 
 
+#: Columns of this prefix hold embeddings: compared by cosine, since their last digits differ between machines.
+EMBEDDING_PREFIX = "embedding_"
+
 IMAGE_ID = Column("image_id", STRING, "first 128 bits of the SHA-256 of the original bytes, 32 hex digits")
 
 INPUTS = Table(
@@ -199,6 +202,79 @@ SHARD_INDEX = Table(
     key=("image_id",),
 )
 
+#: The joint annotation as it is stored; `annotate.schema.Annotation` says what each part means.
+ANNOTATION = pa.struct(
+    [
+        ("captions", pa.list_(pa.struct([("language", STRING), ("short", STRING), ("long", STRING)]))),
+        (
+            "objects",
+            pa.list_(
+                pa.struct([("name", STRING), ("attributes", STRINGS), ("count", pa.int32()), ("position", STRING)])
+            ),
+        ),
+        ("scene", STRING),
+        ("style", STRING),
+        ("image_type", STRING),
+        ("relations", pa.list_(pa.struct([("subject", STRING), ("predicate", STRING), ("object", STRING)]))),
+        (
+            "text_lines",
+            pa.list_(
+                pa.struct(
+                    [
+                        ("text", STRING),
+                        ("language", STRING),
+                        ("box", pa.struct([(edge, pa.int32()) for edge in ("left", "top", "right", "bottom")])),
+                        ("legible", pa.bool_()),
+                    ]
+                )
+            ),
+        ),
+        ("abnormal", STRINGS),
+        ("category", STRINGS),
+        ("confidence", pa.float32()),
+    ]
+)
+
+#: Whose annotation of an image counts, best first.
+ANNOTATORS = ("openai", "transformers", "rules")
+
+ANNOTATIONS = Table(
+    "annotations",
+    "one row per image and annotator: everything said of the image in one request",
+    (
+        IMAGE_ID,
+        Column("annotator", STRING, "backend: openai | transformers | rules"),
+        Column("model", STRING, "name of the model, as the server or the folder of weights has it"),
+        Column("prompt_version", STRING, "language, number and hash of the prompt's and schema's wording"),
+        Column("status", STRING, "success | truncated | blocked | invalid | error"),
+        Column("error", STRING, "what was wrong, in one line; NULL where status = success"),
+        Column("annotation", ANNOTATION, "what was said, after the expert rules; NULL unless status = success"),
+        Column("corrections", STRINGS, "names of the expert rules that changed it, in the order they were applied"),
+        Column("raw", STRING, "the last answer as it came, at most 32,000 characters"),
+        Column("input_tokens", pa.int64(), "tokens of all prompts about the image, as billed"),
+        Column("output_tokens", pa.int64(), "tokens of all answers, as billed"),
+        Column("attempts", pa.int32(), "requests sent, repeated and repairing ones included; 0: no model was asked"),
+        Column("seconds", pa.float64(), "time of these requests, waiting for a retry included"),
+    ),
+    key=("image_id", "annotator", "model"),
+    transient=frozenset({"attempts", "seconds"}),
+)
+
+AUDITS = Table(
+    "audits",
+    "one row per rule and image that a person judged: was it right to drop the image by that rule?",
+    (
+        Column("rule", STRING, "name of a rule of a recipe"),
+        IMAGE_ID,
+        Column("verdict", STRING, "right (the rule was right to drop it) | wrong"),
+        Column("note", STRING, "what the person had to say; NULL where nothing"),
+        Column("recipe", STRING, "hash of the recipe whose drop was judged, 16 hex digits"),
+        Column("judged_at", pa.timestamp("us", tz="UTC"), "when the verdict was recorded"),
+    ),
+    key=("rule", "image_id"),
+    transient=frozenset({"judged_at"}),
+)
+
 RUNS = Table(
     "runs",
     "one row per committed run",
@@ -251,9 +327,98 @@ RECIPES = Table(
     key=("recipe",),
 )
 
+BALANCE = Table(
+    "balance",
+    "one row per kept image and recipe: what stages 6 and 7 make of it",
+    (
+        IMAGE_ID,
+        Column("recipe", STRING, "hash of the recipe's content, 16 hex digits"),
+        Column("category", STRING, "path of the leaf; NULL where the image is not categorised yet"),
+        Column("category_class", STRING, "class of stage 6, one of five: text-rich real images are Text Rendering"),
+        Column("tracks", STRINGS, "tracks the image is on: text, portrait"),
+        Column("probability", pa.float64(), "share of the image's leaf and track that stage 6 takes, 0 to 1"),
+        Column("stage6", pa.bool_(), "taken by stage 6, balance"),
+        Column("stage7", pa.bool_(), "taken by stage 7 too, the best of its leaf"),
+        Column("quality", pa.float32(), "quality from stored signals, 0 to 1; NULL where none of them is measured"),
+        Column(
+            "quality_rank", pa.int64(), "place by quality among the taken of its leaf and track, from 1; NULL: none"
+        ),
+        Column("scale", pa.int32(), "largest of the recipe's scales that the image has the pixels for; NULL: none"),
+        Column("bucket", STRING, "aspect bucket, width:height"),
+        Column("weight", pa.float32(), "expected copies in one epoch; 0 where stage 6 does not take it"),
+    ),
+    key=("recipe", "image_id"),
+)
+
+TAXONOMY = Table(
+    "taxonomy",
+    "one row per leaf and track that a recipe was balanced by, with its target",
+    (
+        Column("recipe", STRING, "hash of the recipe's content, 16 hex digits"),
+        Column("taxonomy", STRING, "name of the taxonomy, a colon, the hash of its content"),
+        Column("kind", STRING, "leaf | track"),
+        Column("place", pa.int16(), "place in the taxonomy, from 0"),
+        Column("category", STRING, "path of the leaf, or name of the track"),
+        Column("category_class", STRING, "class of the leaf; class of stage 6 that a track stands for, if any"),
+        Column("target", pa.float64(), "target share, 0 to 1: of everything for a leaf, a least share for a track"),
+        Column("quota", pa.int64(), "images that stage 6 wants of it"),
+    ),
+    key=("recipe", "kind", "category"),
+)
+
+TEXT_TOKENS = Table(
+    "text_tokens",
+    "one row per character or word of the text in a recipe's kept images; characters of the standard with none, too",
+    (
+        Column("recipe", STRING, "hash of the recipe's content, 16 hex digits"),
+        Column("token", STRING, "a character of Chinese, Japanese or Korean, or a word of other scripts, lower case"),
+        Column("kind", STRING, "character | word"),
+        Column("level", pa.int8(), "level in the General Standard Chinese Characters, 1 to 3; NULL: not in it"),
+        Column("images", pa.int64(), "kept images with it"),
+        Column("chosen", pa.int64(), "images with it that stage 6 takes"),
+        Column("copies", pa.float64(), "expected copies in one epoch of images with it: the sum of their weights"),
+    ),
+    key=("recipe", "kind", "token"),
+)
+
+ACTIONS = Table(
+    "actions",
+    "one row per thing to be done for the data: what synthesis and mining read",
+    (
+        Column("action_id", STRING, "hash of what is asked for and of what was there, 16 hex digits"),
+        Column("kind", STRING, "augment: make or find more images"),
+        Column("category", STRING, "leaf that lacks images; NULL where a track or characters do"),
+        Column("track", STRING, "track that lacks images: text | portrait; NULL: none"),
+        Column("characters", STRINGS, "characters that the images are to show, rarest first; empty: no matter which"),
+        Column("wanted", pa.int64(), "images wanted"),
+        Column("reason", STRING, "why, in a sentence"),
+        Column("recipe", STRING, "hash of the recipe whose balance asks, 16 hex digits"),
+        Column("created_by", STRING, "pass that asks: balance"),
+        Column("status", STRING, "open | done | refused"),
+    ),
+    key=("action_id",),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
-    for t in (INPUTS, CAPTIONS, NEAR_PAIRS, NEAR_COMPARED, DECISIONS, PLACEMENTS, SHARD_INDEX, RECIPES, RUNS, PARTS)
+    for t in (
+        INPUTS,
+        CAPTIONS,
+        NEAR_PAIRS,
+        NEAR_COMPARED,
+        DECISIONS,
+        PLACEMENTS,
+        SHARD_INDEX,
+        RECIPES,
+        ANNOTATIONS,
+        AUDITS,
+        BALANCE,
+        TAXONOMY,
+        TEXT_TOKENS,
+        ACTIONS,
+        RUNS,
+        PARTS,
+    )
 }
 
 SIGNAL_STATUS = (
@@ -261,6 +426,12 @@ SIGNAL_STATUS = (
     Column("status", STRING, "ok | error"),
     Column("error", STRING, "reason where status = error"),
 )
+
+
+def in_digests(table: str, column: str) -> bool:
+    """Whether a column counts when two lakes are compared: not where it is transient, nor an embedding."""
+    known = TABLES.get(table)
+    return not column.startswith(EMBEDDING_PREFIX) and (known is None or column not in known.transient)
 
 
 def signal_table(extractor: str, columns: Iterable[Column], doc: str) -> Table:

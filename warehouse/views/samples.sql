@@ -6,6 +6,8 @@ SELECT
     coalesce(c.longest_caption, 0) AS longest_caption,
     coalesce(c.synthetic, false) AS synthetic,
     coalesce(c.captions, []) AS captions,
+    coalesce(a.annotated, false) AS annotated,
+    a.* EXCLUDE (image_id, annotated),
     d.outcome, d.stage_reached, d.failed_rules, d.pending_rules, d.missing_signals, d.duplicate_of,
     x.shard, x.suffix, x."offset" AS shard_offset
 FROM signals s
@@ -16,5 +18,6 @@ LEFT JOIN (
     FROM captions
     GROUP BY image_id
 ) c ON c.image_id = s.image_id
+LEFT JOIN annotated a ON a.image_id = s.image_id
 LEFT JOIN (FROM decisions WHERE recipe = (SELECT recipe FROM current_recipe)) d ON d.image_id = s.image_id
 LEFT JOIN shard_index x ON x.image_id = s.image_id

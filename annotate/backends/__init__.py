@@ -1,0 +1,1 @@
+"""Who answers: a server (`openai`), weights on this machine (`transformers`), or nobody but known facts (`rules`)."""
