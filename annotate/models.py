@@ -16,12 +16,23 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from warehouse.errors import UsageError
 
 ENVIRONMENT = "GLYPHMILL_MODELS"
 DEFAULT = Path("~/.config/glyphmill/models.toml")
+
+
+class Section(BaseModel):
+    """Base of what a section may say: an unknown key or a value of another type is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+S = TypeVar("S", bound=Section)
 
 
 def path() -> Path:
@@ -32,6 +43,18 @@ def path() -> Path:
 def section(name: str) -> Mapping[str, Any]:
     """The section of that name, empty where there is none. Raises UsageError for a file that cannot be read."""
     return _read(path(), stamp()).get(name, {})
+
+
+def checked(name: str, found: object, kind: type[S]) -> S:
+    """What stands in the section called `name`. Raises UsageError that names the first setting that is wrong."""
+    try:
+        return kind.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its value"
+        raise UsageError(
+            f"models file {path()}: [{name}] {where}: {first['msg'].lower()}, see docs/models.md"
+        ) from None
 
 
 def stamp() -> int:

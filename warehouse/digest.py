@@ -2,8 +2,8 @@
 
 A table's digest is the sum, modulo 2^128, of a 128-bit hash of each row's canonical text. A sum does not know the order
 of rows, files or units; the canonical text takes the columns in the order of their names and leaves out those that are
-NULL, so a column added later changes nothing until it has values. Transient columns (how work was cut, file times) and
-the ledgers are left out.
+NULL, so a column added later changes nothing until it has values. Transient columns (how work was cut, file times),
+embeddings (compared by cosine) and the ledgers are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from warehouse.schema import TABLES
+from warehouse.schema import TABLES, in_digests
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def digests(con: duckdb.DuckDBPyConnection) -> dict[str, TableDigest]:
         "JOIN duckdb_tables() t USING (database_name, table_name) WHERE database_name = 'lake' GROUP BY 1 ORDER BY 1"
     ).fetchall()
     return {
-        name: digest(con, name, [c for c in columns if name not in TABLES or c not in TABLES[name].transient])
+        name: digest(con, name, [c for c in columns if in_digests(name, c)])
         for name, columns in found
         if name not in TABLES or not TABLES[name].ledger
     }

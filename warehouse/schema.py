@@ -399,11 +399,66 @@ ACTIONS = Table(
     key=("action_id",),
 )
 
+BLOCK_IMAGES = Table(
+    "block_images",
+    "one row per image of an evaluation set: neither it nor its near pairs may be trained on",
+    (
+        Column("evaluation_set", STRING, "name of the set, from --name"),
+        IMAGE_ID,
+        Column("uri", STRING, "where its first delivery came from"),
+    ),
+    key=("evaluation_set", "image_id"),
+)
+
+BLOCK_PROMPTS = Table(
+    "block_prompts",
+    "one row per prompt of an evaluation set: no caption may be one or share a run of 13 words with one",
+    (
+        Column("evaluation_set", STRING, "name of the set, from --name"),
+        Column("prompt_id", STRING, "first 64 bits of the SHA-256 of the prompt, 16 hex digits"),
+        Column("prompt", STRING, "the prompt as its file has it; the view evaluation_matches says how it is compared"),
+    ),
+    key=("evaluation_set", "prompt_id"),
+)
+
+EDITS = Table(
+    "edits",
+    "one row per delivered edit pair: reference pictures, an instruction, and the picture that it asks for",
+    (
+        Column("pair_id", STRING, "first 64 bits of the SHA-256 of the images' ids and the instructions, 16 hex digits"),
+        Column("source", STRING, "name of the source, as in inputs"),
+        Column("batch", STRING, "label of the delivery, as in inputs"),
+        Column("uri", STRING, "table or Parquet file that names the pair"),
+        Column("row", pa.int64(), "position of the pair in that file, from 0"),
+        Column("reference_ids", STRINGS, "image_id of each reference, in the order of the instruction's Picture 1, 2 ..."),
+        Column("target_id", STRING, "image_id of the picture asked for"),
+        Column("instruction_en", STRING, "what to do, in English or in a language that is not Chinese; NULL: not told"),
+        Column("instruction_zh", STRING, "what to do, in Chinese; NULL: not told"),
+        Column("mask_uri", STRING, "picture that is white where the target may differ from the first reference, or NULL"),
+        Column("quad", pa.list_(pa.float32()), "x, y of four corners of that region, pixels of the target; or NULL"),
+        Column("origin", STRING, "real | synthetic"),
+        Column("same_size", pa.bool_(), "target and first reference are equally large"),
+        Column("changed_share", pa.float32(), "share of the 64x64 luma that differs by more than 16 levels, 0 to 1"),
+        Column(
+            "identity",
+            pa.float32(),
+            "correlation of the 64x64 lumas of target and first reference outside the region, -1 to 1; 1: unchanged",
+        ),
+        Column("alignment", pa.float32(), "how well the target fits the instruction; NULL: no scorer has said"),
+        Column("status", STRING, "ok | error"),
+        Column("error", STRING, "why it is no usable pair; NULL otherwise"),
+    ),
+    key=("source", "batch", "uri", "row"),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
         INPUTS,
         CAPTIONS,
+        EDITS,
+        BLOCK_IMAGES,
+        BLOCK_PROMPTS,
         NEAR_PAIRS,
         NEAR_COMPARED,
         DECISIONS,

@@ -47,7 +47,7 @@ def snapshot(lake: Lake, out: Path, *, copy_below: int = COPY_BELOW) -> dict[str
             how[table] = "view" if large else "copied"
         con.execute("COMMIT")
         con.execute("USE plain")
-        views.apply(con, {name: _unqualified(sql) for name, sql in views.read().items()})
+        views.apply(con, {name: _unqualified(sql) for name, sql in (views.read() | views.read_each(how)).items()})
         con.execute("USE memory")
         con.execute("DETACH plain")
     return how

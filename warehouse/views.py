@@ -1,18 +1,23 @@
 """The analyst's views: one SQL file each in `warehouse/views/`, created in the lake's catalog.
 
-A file holds one statement, `CREATE OR REPLACE VIEW name AS ...` or `CREATE OR REPLACE MACRO name(...) AS TABLE ...`,
-and is named after what it makes. Views may stand on one another: they are created in whatever order works. One whose
-tables are not there yet (an extractor makes its table at its first scan) waits until they are.
+A file holds one statement, `CREATE OR REPLACE VIEW name AS ...` or `CREATE OR REPLACE MACRO name(...) AS ...`, and is
+named after what it makes. Views may stand on one another: they are created in whatever order works. One whose tables
+are not there yet (an extractor makes its table at its first scan) waits until they are.
+
+`name.each.sql` makes the view `name` over every table `name_<rest>` that is there: it holds a SELECT, repeated for each
+with `{table}` and `{rest}` filled in.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 
 FOLDER = Path(__file__).parent / "views"
+EACH = ".each.sql"
 MARK = "images"  # the view whose comment says from which files and tables all of them were made
 
 
@@ -22,7 +27,8 @@ def refresh(con: duckdb.DuckDBPyConnection) -> list[str]:
     Nothing is written where neither the files nor the lake's tables changed. `con` has the lake attached AS lake, in
     use and not in a transaction.
     """
-    statements = read()
+    tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
+    statements = read() | read_each(name for (name,) in tables)
     state = _state(con, statements)
     if _comment(con) == state:
         return []
@@ -40,7 +46,25 @@ def refresh(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 def read(folder: Path = FOLDER) -> dict[str, str]:
     """The statements by name of what they make."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
+    paths = (path for path in sorted(folder.glob("*.sql")) if not path.name.endswith(EACH))
+    return {path.stem: path.read_text(encoding="utf-8") for path in paths}
+
+
+def read_each(tables: Iterable[str], folder: Path = FOLDER) -> dict[str, str]:
+    """The statements of views over all tables of a name, for those of `tables` that there are; none makes no view."""
+    found = sorted(tables)
+    made = {}
+    for path in sorted(folder.glob(f"*{EACH}")):
+        name = path.name.removesuffix(EACH)
+        select = path.read_text(encoding="utf-8")
+        selects = [
+            select.replace("{table}", f'"{table}"').replace("{rest}", table.removeprefix(f"{name}_"))
+            for table in found
+            if table.startswith(f"{name}_")
+        ]
+        if selects:
+            made[name] = f"CREATE OR REPLACE VIEW {name} AS\n" + "UNION ALL BY NAME\n".join(selects)
+    return made
 
 
 def apply(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> list[str]:

@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 
 from pipelines.decode import decode
 from pipelines.examine import Task, examine
-from pipelines.extractors import discover
+from pipelines.extractors import discover, in_scan
 from pipelines.extractors.pixels import (
     border_share,
     colourfulness,
@@ -32,7 +32,7 @@ from warehouse.errors import UsageError
 
 def signals(data: bytes) -> dict[str, object]:
     """All signals of all extractors of one image, by column."""
-    (found,) = examine([Task("0" * 32, data, tuple(e.name for e in discover(())))])
+    (found,) = examine([Task("0" * 32, data, tuple(e.name for e in in_scan(())))])
     assert found.error is None, found.error
     out: dict[str, object] = {}
     for row in found.rows.values():
@@ -49,7 +49,7 @@ def number(data: bytes, name: str) -> float:
 
 def test_every_declared_column_is_filled_and_nothing_else() -> None:
     (found,) = examine([Task("0" * 32, encoded(photo()), ("header", "pixels", "hashes"))])
-    for extractor in discover(()):
+    for extractor in in_scan(()):
         row = found.rows[extractor.name]
         assert set(row) == {c.name for c in extractor.table.columns} - {"version"}
         extractor.table.from_rows([row])
@@ -57,7 +57,7 @@ def test_every_declared_column_is_filled_and_nothing_else() -> None:
 
 
 def test_names_of_the_signals_are_the_contract() -> None:
-    names = {e.table.name: [c.name for c in e.columns] for e in discover(())}
+    names = {e.table.name: [c.name for c in e.columns] for e in in_scan(())}
     assert list(names) == ["signals_hashes", "signals_header", "signals_pixels"]
     assert names["signals_hashes"][:2] == ["phash", "thumb64"]
     assert set(names["signals_pixels"]) >= {
@@ -331,9 +331,9 @@ def test_a_picture_is_judged_alike_at_twice_the_size() -> None:
 def test_a_file_in_a_named_folder_is_an_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pages.py").write_text(MINE)
     monkeypatch.setenv("GLYPHMILL_EXTRACTORS", str(tmp_path))
-    assert [e.name for e in discover()] == ["hashes", "header", "pages", "pixels"]
+    assert [e.name for e in in_scan()] == ["hashes", "header", "pages", "pixels"]
     monkeypatch.delenv("GLYPHMILL_EXTRACTORS")
-    assert [e.name for e in discover()] == ["hashes", "header", "pixels"]
+    assert [e.name for e in in_scan()] == ["hashes", "header", "pixels"]
 
 
 MINE = """
