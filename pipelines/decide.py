@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
+from pipelines import all_signals
 from pipelines.category_table import CATEGORY
 from pipelines.progress import Progress, silent
-from pipelines.recipe import Recipe, installed_tables
+from pipelines.recipe import Recipe, installed_tables, stored_tables
 from pipelines.signals import HEADER, PIXELS, SIGNAL_PREFIX, Signal, known_signals, relation
 from pipelines.verdict import judgement, verdict
 from warehouse import views
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import LakeError
 from warehouse.lake import Lake, quoted
-from warehouse.schema import ANNOTATIONS, BALANCE, DECISIONS, RECIPES, STRINGS
+from warehouse.schema import ANNOTATIONS, BALANCE, BLOCK_IMAGES, BLOCK_PROMPTS, DECISIONS, EDITS, RECIPES, STRINGS
 
 STEPS = 5
 VERDICTS = pa.schema(
@@ -149,7 +150,10 @@ def resolve(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
 
 
 def pairs_in_force(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
-    """Make the temporary table `pairs` (a, b, same): measured pairs that count as duplicates under the recipe."""
+    """Make the temporary table `pairs` (a, b, same): measured pairs that count as duplicates under the recipe.
+
+    Images of one edit pair never do, whenever they were linked.
+    """
     limits = recipe.duplicates
     counted = (
         f"distance <= {limits.max_distance} AND tile_distance <= {limits.max_tile_distance}::FLOAT "
@@ -158,7 +162,9 @@ def pairs_in_force(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
         else "false"
     )
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE pairs AS SELECT a, b, link = 'same' AS same FROM lake.near_pairs WHERE {counted}"
+        f"""CREATE OR REPLACE TEMP TABLE pairs AS
+        SELECT a, b, link = 'same' AS same FROM lake.near_pairs ANTI JOIN lake.edit_links USING (a, b)
+        WHERE {counted}"""
     )
 
 
@@ -199,16 +205,13 @@ def needed_signals(recipe: Recipe) -> tuple[Signal, ...]:
 def ensure_tables(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     """Make the signal tables that the recipe and the views read, where no scan has made them: empty, all is missing."""
     needed = {HEADER, PIXELS, *(s.table for s in recipe.signals if s.table.startswith(SIGNAL_PREFIX))}
-    for table in (
-        *(t for t in installed_tables() if t.name in needed),
-        ANNOTATIONS,
-        BALANCE,
-        CATEGORY,
-        DECISIONS,
-        RECIPES,
-    ):
+    for table in (*(t for t in installed_tables() if t.name in needed), *_READ_BY_VIEWS):
         lake.ensure_table(con, table)
     views.refresh(con)
+    all_signals.refresh(con, stored_tables(con))
+
+
+_READ_BY_VIEWS = (ANNOTATIONS, BALANCE, BLOCK_IMAGES, BLOCK_PROMPTS, CATEGORY, DECISIONS, EDITS, RECIPES)
 
 
 def _digest(con: duckdb.DuckDBPyConnection) -> str:

@@ -18,6 +18,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.balance import ENOUGH_PIXELS
+from pipelines.category_table import CATEGORY
 from pipelines.decide import pairs_in_force
 from pipelines.engines import Engine
 from pipelines.extractors.header import SUFFIXES
@@ -29,7 +31,7 @@ from warehouse.lake import Lake
 from warehouse.pack import pack, pack_query
 from warehouse.parts import Part, find_part, write_part
 from warehouse.parts import key as content_key
-from warehouse.schema import CAPTION_KINDS, PLACEMENTS, SHARD_INDEX
+from warehouse.schema import BALANCE, CAPTION_KINDS, PLACEMENTS, SHARD_INDEX
 from warehouse.shards import ShardSample, image_id_of, shard_key, write_shard
 from warehouse.sources import ImageReader
 
@@ -93,6 +95,8 @@ def export(
     """
     began = time.monotonic()
     with lake.lock("export"), lake.connect() as con:
+        for table in (BALANCE, CATEGORY):
+            lake.ensure_table(con, table)
         snapshot = lake.snapshot(con)
         units = list(plan(lake, con, recipe, shard_bytes))
         parts: list[Part] = []
@@ -216,8 +220,8 @@ def _place(con: duckdb.DuckDBPyConnection, recipe: Recipe, new_index: list[Path]
     _find_placeable(con, recipe)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE placed AS
-        SELECT image_id, s.scale, NULL::VARCHAR AS category, {nearest_sql("h.width", "h.height")} AS bucket,
-               1.0::FLOAT AS weight
+        SELECT image_id, s.scale, s.category, {nearest_sql("h.width", "h.height")} AS bucket,
+               s.weight
         FROM placeable AS s
         JOIN (SELECT image_id FROM shard_index {new}) AS stored USING (image_id)
         JOIN signals_header AS h USING (image_id)"""
@@ -233,9 +237,15 @@ def _place(con: duckdb.DuckDBPyConnection, recipe: Recipe, new_index: list[Path]
 
 
 def _find_placeable(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
-    """Make the temporary table `placeable` (image_id, scale): kept images, and those that passed the scale's stage and
-    are dropped, or wait, only later. None of these repeats a kept image or another of them."""
-    con.execute("CREATE OR REPLACE TEMP TABLE placeable (image_id VARCHAR, scale INTEGER)")
+    """Make the temporary table `placeable` (image_id, scale, category, weight).
+
+    At each scale: kept images, as far as stages 6 and 7 take them where the scale comes after these, and those that
+    passed the scale's stage and are dropped, or wait, only later. None repeats a kept image or another one of these,
+    and where scales have stages of their own none is enlarged.
+    """
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE placeable (image_id VARCHAR, scale INTEGER, category VARCHAR, weight FLOAT)"
+    )
     pairs_in_force(con, recipe)
     for scale in recipe.scales:
         con.execute(
@@ -245,13 +255,24 @@ def _find_placeable(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
             WHERE recipe = $1 AND (outcome = 'kept' OR (outcome <> 'duplicate' AND stage_reached >= $2))""",
             [recipe.hash, scale.from_stage],
         )
+        taken, weight = "true", "1"
+        if recipe.balance is not None and (scale.from_stage or 7) >= 6:
+            taken, weight = "b.stage6" if scale.from_stage == 6 else "b.stage7", "b.weight"
+        enough = 0 if scale.from_stage is None else (ENOUGH_PIXELS * scale.side) ** 2
         con.execute(
-            """INSERT INTO placeable
-            SELECT image_id, $1 FROM candidates ANTI JOIN (
-                WITH ranked AS (FROM candidates WHERE rank IS NOT NULL)
-                FROM lake.resolve_duplicates('ranked', 'temp.pairs')
-            ) USING (image_id)""",
-            [scale.side],
+            f"""INSERT INTO placeable
+            SELECT image_id, $1, coalesce(b.category, g.category), {weight}
+            FROM (
+                FROM candidates ANTI JOIN (
+                    WITH ranked AS (FROM candidates WHERE rank IS NOT NULL)
+                    FROM lake.resolve_duplicates('ranked', 'temp.pairs')
+                ) USING (image_id)
+            )
+            JOIN signals_header AS h USING (image_id)
+            LEFT JOIN (FROM balance WHERE recipe = $2) AS b USING (image_id)
+            LEFT JOIN signals_category AS g USING (image_id)
+            WHERE h.width::BIGINT * h.height >= $3 AND {taken}""",
+            [scale.side, recipe.hash, enough],
         )
 
 

@@ -20,10 +20,11 @@ from typing import Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from pipelines.balance_entry import BalanceEntry
 from pipelines.predicate import Predicate, PredicateError, Traits, functions, parse, refuse_fickle
-from pipelines.signals import Signal, empty_tables, known_signals, relation
+from pipelines.signals import SIGNAL_PREFIX, Signal, empty_tables, known_signals, relation
 from warehouse.errors import UsageError
-from warehouse.schema import Table
+from warehouse.schema import Column, Table
 
 AppliesTo = Literal["all", "real", "synthetic"]
 MAX_BITS = 64  # rules, and signals, of one recipe: decide keeps each set as bits of one 64-bit number
@@ -83,6 +84,7 @@ class RecipeEntry(_Strict):
     scales: tuple[int, ...] = ()
     scale: tuple[Scale, ...] = ()
     duplicates: Duplicates | None = None
+    balance: BalanceEntry | None = None
     stage: tuple[StageEntry, ...] = Field(min_length=1)
 
     @field_validator("scales", "scale", "stage", mode="before")
@@ -108,6 +110,9 @@ class RecipeEntry(_Strict):
         if self.scales and self.scale:
             raise ValueError("scales and [[scale]] are two ways to say one thing; keep one of them")
         sides = [*self.scales, *(s.side for s in self.scale)]
+        missing = {6, 7} - {stage.number for stage in self.stage}
+        if self.balance and missing:
+            raise ValueError(f"[balance] is what stages 6 and 7 do: add a [[stage]] {min(missing)}, with rules or none")
         if min(sides) < 1:
             raise ValueError("scales are sides in pixels, from 1")
         if len(set(sides)) < len(sides):
@@ -146,6 +151,7 @@ class Recipe:
     store_from: int
     scales: tuple[Scale, ...]
     duplicates: Duplicates | None
+    balance: BalanceEntry | None
     stages: tuple[Stage, ...]
     rules: tuple[Rule, ...]
     toml: str = ""
@@ -159,6 +165,7 @@ class Recipe:
             "scales": [s.side if s.from_stage is None else [s.side, s.from_stage] for s in self.scales],
             "duplicates": self.duplicates.model_dump() if self.duplicates else None,
             "stages": [(s.number, s.name) for s in self.stages],
+            "balance": self.balance.content() if self.balance else None,
             "rules": [(r.stage, r.name, r.predicate, r.applies_to) for r in self.rules],
         }
         canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -211,6 +218,7 @@ def loads(text: str, label: str, tables: Iterable[Table]) -> Recipe:
         store_from=entry.store_from,
         scales=entry.scale or tuple(Scale(side=side) for side in entry.scales),
         duplicates=entry.duplicates,
+        balance=entry.balance,
         stages=tuple(Stage(s.number, s.name) for s in entry.stage),
         rules=rules,
         toml=text,
@@ -238,6 +246,23 @@ def installed_tables() -> tuple[Table, ...]:
     from pipelines.extractors import discover
 
     return tuple(extractor.table for extractor in discover())
+
+
+def stored_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:
+    """The signal tables that the lake has, whether or not this machine has their extractors."""
+    names = con.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND starts_with(table_name, ?) ORDER BY 1",
+        [SIGNAL_PREFIX],
+    ).fetchall()
+    installed = {table.name: table for table in installed_tables()}
+    found = []
+    for (name,) in names:
+        schema = con.execute(f'SELECT * FROM "{name}" LIMIT 0').to_arrow_table().schema
+        key = ("image_id", "caption_id") if "caption_id" in schema.names else ("image_id",)
+        aggregates = installed[name].aggregates if name in installed else ()
+        columns = tuple(Column(f.name, f.type, "") for f in schema)
+        found.append(Table(name, "", columns, key=key, aggregates=aggregates))
+    return tuple(found)
 
 
 class Checker:

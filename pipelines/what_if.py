@@ -13,11 +13,11 @@ from typing import Literal
 
 import duckdb
 
-from pipelines.recipe import Checker, Recipe, Rule, RuleEntry, installed_tables, loads
+from pipelines.recipe import Checker, Recipe, Rule, RuleEntry, loads, stored_tables
 from pipelines.signals import SIGNAL_PREFIX, Signal, known_signals, relation, source_of
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake, quoted
-from warehouse.schema import Column, Table
+from warehouse.schema import Table
 
 NAME = "what if"
 
@@ -102,23 +102,6 @@ def current_recipe(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> R
     if row is None:
         raise LakeError("nothing is decided in this lake yet: run `glyphmill decide` first")
     return loads(row[0], f"{row[1]} (as stored in the lake)", tables)
-
-
-def stored_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:
-    """The signal tables that the lake has, whether or not this machine has their extractors."""
-    names = con.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND starts_with(table_name, ?) ORDER BY 1",
-        [SIGNAL_PREFIX],
-    ).fetchall()
-    installed = {table.name: table for table in installed_tables()}
-    found = []
-    for (name,) in names:
-        schema = con.execute(f'SELECT * FROM "{name}" LIMIT 0').to_arrow_table().schema
-        key = ("image_id", "caption_id") if "caption_id" in schema.names else ("image_id",)
-        aggregates = installed[name].aggregates if name in installed else ()
-        columns = tuple(Column(f.name, f.type, "") for f in schema)
-        found.append(Table(name, "", columns, key=key, aggregates=aggregates))
-    return tuple(found)
 
 
 def show(found: WhatIf) -> None:

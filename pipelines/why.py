@@ -13,9 +13,9 @@ from typing import Any
 import duckdb
 
 from pipelines.decide import needed_signals
-from pipelines.recipe import Recipe, Rule, installed_tables
+from pipelines.recipe import Recipe, Rule, installed_tables, stored_tables
 from pipelines.signals import relation
-from pipelines.what_if import current_recipe, stored_tables
+from pipelines.what_if import current_recipe
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.schema import SIGNAL_STATUS, Table

@@ -10,8 +10,8 @@ import pytest
 from decision_lakes import Row, fill, new_lake, recipe
 
 from pipelines.decide import account, decide, judge, resolve
-from pipelines.recipe import Recipe
-from pipelines.what_if import asked_rule, changed, current_recipe, replaced_by, stored_tables, what_if
+from pipelines.recipe import Recipe, stored_tables
+from pipelines.what_if import asked_rule, changed, current_recipe, replaced_by, what_if
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake
 
