@@ -11,6 +11,9 @@ from types import FrameType
 import typer
 
 from pipelines.cli import app as pipeline_commands
+from pipelines.commands.annotate import app as annotate_commands
+from pipelines.commands.audit import app as audit_commands
+from pipelines.commands.block import app as block_commands
 from pipelines.commands.inspect import app as inspect_commands
 from warehouse.cli import app as lake_commands
 from warehouse.errors import GlyphmillError
@@ -26,6 +29,9 @@ app = typer.Typer(
 MOUNTED = (
     pipeline_commands,
     inspect_commands,
+    block_commands,
+    annotate_commands,
+    audit_commands,
     lake_commands,
 )
 for commands in MOUNTED:

@@ -37,5 +37,12 @@ class AnswerCache:
             (image_id, *self._whose, payload, answer.status.value, *told),
         )
 
+    def image_ids(self) -> list[str]:
+        """Images with an answer to this model and prompt."""
+        rows = self._db.execute(
+            "SELECT DISTINCT image_id FROM answers WHERE model = ? AND prompt_version = ?", self._whose
+        )
+        return [image_id for (image_id,) in rows]
+
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM answers").fetchone()[0])

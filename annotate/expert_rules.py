@@ -177,7 +177,7 @@ _PEOPLE = re.compile(
     r"|人|男|女|孩|脸|群众|队|像|学生|演员",
     re.IGNORECASE,
 )
-_WORDS = "one two three four five six seven eight nine ten".split()
+_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _NUMBERS = {word: number for number, word in enumerate(_WORDS, 1)}
 _DIGITS_ZH = {"一": 1, "两": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
 _MEASURES = "个只条张辆名位朵棵件把台座头匹本杯瓶块扇艘架"

@@ -35,6 +35,10 @@ class Prompt:
     def system(self) -> str:
         return self.parts["system"].strip()
 
+    def version_for(self, languages: Sequence[str]) -> str:
+        """The version that annotations with captions in these languages are stored with."""
+        return "+".join([self.version, *(name for name in languages if name != self.language)])
+
     def user(self, languages: Sequence[str], facts: Facts) -> str:
         """What is asked of one image: captions in `languages`, with the facts that are there."""
         told = [self._fill("user", languages=", ".join(self.languages[name] for name in languages))]

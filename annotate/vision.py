@@ -11,6 +11,7 @@ from functools import cached_property
 from PIL import Image
 
 JPEG_QUALITY = 92
+SMALLEST_PATCH = 28  # pixels
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Sizing:
     def most_tokens(self) -> int:
         """Tokens of the largest image that is ever sent."""
         return self.pixels // self.multiple**2 + 2
+
+    @property
+    def most_tokens_anywhere(self) -> int:
+        """Tokens of the largest image by the smallest patch in use, for a server whose patch is not known for sure."""
+        return self.pixels // SMALLEST_PATCH**2 + 64
 
     def __str__(self) -> str:
         return f"{self.multiple}/{self.pixels}/{self.longest}/{self.least} q{JPEG_QUALITY}"

@@ -9,7 +9,7 @@ is enough for encoded images to lie ready when the backend is: it never waits fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -39,8 +39,8 @@ class ServerDownError(GlyphmillError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one image: its one status, and the sums over all that was asked. `sends`: requests of this run,
-    so 0 where all of it was in the cache."""
+    """What became of one image: its one status, and the sums over all that was ever asked about it with this prompt.
+    `sends` and `new_...`: of these, this run's, so 0 where all of it was in the cache."""
 
     request: Request
     status: Status
@@ -52,6 +52,8 @@ class Outcome:
     output_tokens: int = 0
     attempts: int = 0
     sends: int = 0
+    new_input_tokens: int = 0
+    new_output_tokens: int = 0
     seconds: float = 0.0
 
 
@@ -63,14 +65,19 @@ class _Sums:
     output_tokens: int = 0
     attempts: int = 0
     sends: int = 0
+    new_input_tokens: int = 0
+    new_output_tokens: int = 0
     seconds: float = 0.0
 
     def add(self, answer: Answer, *, cached: bool) -> None:
         self.input_tokens += answer.input_tokens
         self.output_tokens += answer.output_tokens
         self.attempts += answer.sends
-        self.sends += 0 if cached else answer.sends
         self.seconds += answer.seconds
+        if not cached:
+            self.sends += answer.sends
+            self.new_input_tokens += answer.input_tokens
+            self.new_output_tokens += answer.output_tokens
 
 
 @dataclass
@@ -90,7 +97,7 @@ class Flow:
     _spent: bool = False
     _failures: int = 0
 
-    async def run(self, requests: Iterable[Request]) -> AsyncIterator[Outcome]:
+    async def run(self, requests: Iterable[Request]) -> AsyncGenerator[Outcome, None]:
         """The outcome of each request as it is known. Once the budget is spent no further one is drawn.
 
         Raises what the backend raises for all requests (UsageError), and ServerDownError.

@@ -90,9 +90,9 @@ class Meter(Protocol):
     """What a backend asks before it spends anything."""
 
     async def reserve(self, tokens: int, requests: int = 1) -> None:
-        """Returns when this many requests of at most `tokens` in all may be sent; raises BudgetSpent where they may not.
+        """Returns when so many requests of at most `tokens` in all may be sent; raises BudgetSpent where they may not.
 
-        The caller must `settle` them before it reserves again.
+        Each call is settled by one call of `settle`.
         """
         ...
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -77,9 +78,7 @@ class OpenAIBackend:
         try:
             import httpx
         except ImportError as error:
-            raise MissingDependency(
-                "the openai backend needs httpx: pip install 'glyphmill[vlm]' or 'glyphmill[openai]'"
-            ) from error
+            raise MissingDependency("httpx is not installed: install glyphmill[vlm]") from error
         self.server = server
         self.model = server.model
         self.concurrency = server.concurrency
@@ -222,7 +221,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         except ValueError:
             return None
         seconds = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - now).total_seconds()
-    return max(0.0, seconds) if seconds == seconds else None  # noqa: PLR0124 - NaN is no number of seconds
+    return None if math.isnan(seconds) else max(0.0, seconds)
 
 
 def _read(response: httpx.Response, content: bytes, *, whole: bool) -> _Got:

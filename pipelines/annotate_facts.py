@@ -1,0 +1,97 @@
+"""What the lake knows of images before they are annotated: captions, and what inspect has measured of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from annotate.facts import Facts, KnownCaption, ReadLine, thousandths
+
+#: Facts that are one column of one table, where it is there.
+MEASURED = {
+    "qr_codes": ("signals_codes", "qr_codes"),
+    "barcodes": ("signals_codes", "barcodes"),
+    "faces": ("signals_faces", "face_count"),
+    "watermark": ("signals_abnormal", "watermark"),
+    "mosaic": ("signals_abnormal", "mosaic"),
+    "border": ("signals_abnormal", "border"),
+    "pseudo_text": ("signals_abnormal", "pseudo_text"),
+}
+
+
+def load(con: duckdb.DuckDBPyConnection, image_ids: Sequence[str]) -> dict[str, Facts]:
+    """The facts of these images, by id. A table or column that no extractor made yet is not measured."""
+    con.register("wanted_ids", pa.table({"image_id": list(image_ids)}))
+    try:
+        captions = _captions(con)
+        text = _text(con)
+        measured = _measured(con)
+    finally:
+        con.unregister("wanted_ids")
+    return {
+        image_id: Facts(
+            image_id,
+            captions.get(image_id, ()),
+            text.get(image_id),
+            **measured.get(image_id, {}),
+            synthetic=any(c.kind == "synthetic" for c in captions.get(image_id, ())),
+        )
+        for image_id in image_ids
+    }
+
+
+def _captions(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[KnownCaption, ...]]:
+    rows = con.execute(
+        "SELECT image_id, list({kind: kind, text: text, lang: lang} ORDER BY caption_id) "
+        "FROM lake.captions SEMI JOIN wanted_ids USING (image_id) WHERE kind IN ('raw', 'synthetic') GROUP BY image_id"
+    ).fetchall()
+    return {
+        image_id: tuple(KnownCaption(c["kind"], c["text"], c["lang"] or "und") for c in found)
+        for image_id, found in rows
+    }
+
+
+def _text(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[ReadLine, ...]]:
+    """Lines that OCR read, of images that it was asked about."""
+    columns = _columns(con)
+    if "ocr_lines" not in columns.get("signals_ocr", set()):
+        return {}
+    rows = con.execute(
+        "SELECT image_id, ocr_lines, width, height FROM lake.signals_ocr JOIN lake.signals_header USING (image_id) "
+        "SEMI JOIN wanted_ids USING (image_id) WHERE signals_ocr.status = 'ok'"
+    ).fetchall()
+    return {
+        image_id: tuple(
+            ReadLine(line["text"], thousandths(line["quad"], width, height), line["confidence"]) for line in lines or ()
+        )
+        for image_id, lines, width, height in rows
+    }
+
+
+def _measured(con: duckdb.DuckDBPyConnection) -> dict[str, Mapping[str, Any]]:
+    columns = _columns(con)
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, (table, column) in MEASURED.items():
+        if column not in columns.get(table, set()):
+            continue
+        rows = con.execute(
+            f"SELECT image_id, {column} FROM lake.{table} SEMI JOIN wanted_ids USING (image_id) WHERE status = 'ok'"
+        ).fetchall()
+        for image_id, value in rows:
+            found[image_id] = {**found.get(image_id, {}), name: value}
+    return found
+
+
+def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Columns of the lake's signal tables by table."""
+    rows = con.execute(
+        "SELECT table_name, column_name FROM duckdb_columns() "
+        "WHERE database_name = 'lake' AND starts_with(table_name, 'signals_')"
+    ).fetchall()
+    columns: dict[str, set[str]] = {}
+    for table, column in rows:
+        columns.setdefault(table, set()).add(column)
+    return columns
