@@ -33,6 +33,7 @@ def refresh(con: duckdb.DuckDBPyConnection, tables: tuple[Table, ...]) -> None:
 
 
 def readable(tables: tuple[Table, ...]) -> list[Signal]:
-    """The signals that a person can read: hashes, thumbnails and embeddings are left out."""
+    """The signals that a person can read: hashes, thumbnails and embeddings are left out, and `evaluation`, which asks
+    every caption: see the view evaluation_matches."""
     blobs = {column.name for table in tables for column in table.columns if pa.types.is_binary(column.type)}
-    return [signal for signal in known_signals(tables).values() if signal.name not in blobs]
+    return [signal for signal in known_signals(tables).values() if signal.name not in blobs | {"evaluation"}]

@@ -7,20 +7,21 @@ import duckdb
 #: Table and query (image_id, text) of each source of known text; the first that knows an image is believed.
 TEXTS: tuple[tuple[str, str], ...] = ()
 #: Table and query (one, other) of pictures that are made from each other and are both wanted.
-EDITS: tuple[tuple[str, str], ...] = (
-    ("edits", "SELECT unnest(reference_ids) AS one, target_id AS other FROM lake.edits"),
-)
+EDITS: tuple[tuple[str, str], ...] = (("edit_links", "SELECT a AS one, b AS other FROM lake.edit_links"),)
 
 
 def find_known_text(con: duckdb.DuckDBPyConnection) -> None:
     """Make the temporary tables `told` (image_id, text) and `edited` (image, other; each pair both ways).
 
-    `told` has every image that text or an edit is known of, `text` is NULL for those only known as edits. Tables that
-    the lake does not have say nothing.
+    `told` has every image that text or an edit is known of, `text` is NULL for those only known as edits. Tables and
+    views that the lake does not have say nothing.
     """
     tables = {
         name
-        for (name,) in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
+        for (name,) in con.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' "
+            "UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = 'lake'"
+        ).fetchall()
     }
     con.execute("CREATE OR REPLACE TEMP TABLE told (image_id VARCHAR, text VARCHAR)")
     con.execute("CREATE OR REPLACE TEMP TABLE edited (image VARCHAR, other VARCHAR)")

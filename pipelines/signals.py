@@ -65,6 +65,13 @@ DERIVED: tuple[Signal, ...] = (
         "the image was synthesised, not collected: it has a caption of that kind",
         none="false",
     ),
+    Signal(
+        "evaluation",
+        "evaluation",
+        "true",
+        "it belongs to a blocked evaluation set, by id, near pair or caption: see the view evaluation_matches",
+        none="false",
+    ),
     Signal("annotated", "annotated", "true", "an annotator described it successfully", none="false"),
     Signal("annotation_confidence", "annotated", "annotation.confidence", "the annotator's confidence, 0 to 1"),
     Signal("image_type", "annotated", "annotation.image_type", "photograph | poster | slide | ..., by the annotator"),
@@ -77,6 +84,7 @@ DERIVED: tuple[Signal, ...] = (
 SOURCES = {
     "captions": "{prefix}captions GROUP BY image_id",
     "synthetic": "{prefix}captions WHERE kind = 'synthetic' GROUP BY image_id",
+    "evaluation": "{prefix}evaluation_matches GROUP BY image_id",
     # one annotation an image: of the most trusted annotator, then the most confident one
     "annotated": (
         "{prefix}annotations WHERE status = 'success' QUALIFY 1 = row_number() OVER (PARTITION BY image_id "
@@ -155,6 +163,7 @@ def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> Non
         con.register("empty_rows", table.empty())
         con.execute(f"CREATE TABLE {table.name} AS FROM empty_rows")
         con.unregister("empty_rows")
+    con.execute("CREATE TABLE evaluation_matches (image_id VARCHAR)")
 
 
 def _read(table: str, signal: Signal) -> str:

@@ -235,9 +235,10 @@ def test_edit_pairs_are_told_apart_even_where_nothing_shows(scanned: Path, tmp_p
     lake = Lake.open(tmp_path / "lake")
     con = lake.connect()
     ids = {name: image_id for image_id, name in names(con).items()}
-    con.execute("CREATE TABLE lake.edits (pair_id VARCHAR, reference_ids VARCHAR[], target_id VARCHAR)")
     for one, other in (("blank300.png", "blank301.png"), ("poster0.png", "poster0-q95.jpg")):
-        con.execute("INSERT INTO lake.edits VALUES ('x', [?], ?)", [ids[one], ids[other]])
+        con.execute(
+            "INSERT INTO lake.edits (reference_ids, target_id, status) VALUES ([?], ?, 'ok')", [ids[one], ids[other]]
+        )
     con.close()
     near(lake)
     assert frozenset(("poster0.png", "poster0-q95.jpg")) not in marked(lake)

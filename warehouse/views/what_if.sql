@@ -17,7 +17,7 @@ WITH chosen AS (
 ),
 pair AS MATERIALIZED (
     SELECT a, b, link = 'same' AS same
-    FROM lake.near_pairs
+    FROM lake.near_pairs ANTI JOIN lake.edit_links USING (a, b)
     WHERE distance <= (SELECT max_distance FROM chosen)
         AND tile_distance <= (SELECT max_tile_distance FROM chosen)
         AND text_differs IS NOT TRUE
