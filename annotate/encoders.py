@@ -207,8 +207,15 @@ def whole(kind: Any, name: str, revision: str | None) -> Any:
     """A transformers model with every one of its weights: where some are not in the files, transformers would make
     them up at random. Raises ValueError then."""
     import torch
+    from transformers.utils import logging
 
-    model, told = kind.from_pretrained(name, revision=revision, dtype=torch.float32, output_loading_info=True)
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model, told = kind.from_pretrained(name, revision=revision, dtype=torch.float32, output_loading_info=True)
+    finally:
+        if bars:
+            logging.enable_progress_bar()
     if told["missing_keys"]:
         raise ValueError(f"its files lack {len(told['missing_keys'])} weights, {sorted(told['missing_keys'])[0]} first")
     return model.eval()

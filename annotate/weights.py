@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import pickle
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -79,7 +80,7 @@ def loading(section: str, what: str) -> Iterator[None]:
     except GlyphmillError:
         raise
     except _faults() as error:
-        said = (str(error).strip().splitlines() or [""])[0]
+        said = textwrap.shorten((str(error).strip().splitlines() or [""])[0], 200, placeholder=" ...")
         raise UsageError(
             f"{what} cannot be loaded ({type(error).__name__}: {said}): check [{section}] in {models.path()}"
         ) from error
