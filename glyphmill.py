@@ -15,6 +15,7 @@ from pipelines.commands.annotate import app as annotate_commands
 from pipelines.commands.audit import app as audit_commands
 from pipelines.commands.block import app as block_commands
 from pipelines.commands.inspect import app as inspect_commands
+from pipelines.commands.ocr import app as ocr_commands
 from warehouse.cli import app as lake_commands
 from warehouse.errors import GlyphmillError
 
@@ -32,6 +33,7 @@ MOUNTED = (
     block_commands,
     annotate_commands,
     audit_commands,
+    ocr_commands,
     lake_commands,
 )
 for commands in MOUNTED:

@@ -50,11 +50,22 @@ def default_characters() -> str:
     return "".join(chr(code) for code in range(0x4E00, 0x9FA6))
 
 
+def characters_in(file: Path) -> str:
+    """The distinct characters of a text file, spaces aside, sorted. Raises UsageError where it cannot be read."""
+    try:
+        found = sorted({c for c in file.read_text(encoding="utf-8") if not c.isspace()})
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read as UTF-8 text: {error}") from error
+    if not found:
+        raise UsageError(f"{file} has no characters to test")
+    return "".join(found)
+
+
 def measure(
     reader: ocr.Reader,
     characters: Iterable[str],
     fonts: Sequence[Path],
-    step: Callable[[], None] = lambda: None,
+    step: Callable[[int], None] = lambda done: None,
 ) -> Tested:
     """Draw each character in each font until one is read right. Raises UsageError for a file that is no font."""
     faces = [face for path in fonts for face in _faces(path)]
@@ -65,7 +76,7 @@ def measure(
     count = 0
     for character in characters:
         count += 1
-        step()
+        step(count)
         read = list(_attempts(reader, character, faces))
         if not read:
             absent.append(character)
@@ -108,7 +119,7 @@ def blind_characters() -> frozenset[str]:
 def stamp() -> str:
     """Changes with the list: belongs into the version of what was measured with it. Raises UsageError."""
     chosen = ocr.settings()
-    return f"blind list {len(blind_characters())} of {_recogniser(chosen)}"
+    return f"blind list {len(blind_characters())} of {recogniser(chosen)}"
 
 
 def missing() -> str | None:
@@ -131,7 +142,7 @@ def entries() -> tuple[Misread, ...]:
 def write(path: Path, misread: Sequence[Misread], chosen: ocr.Settings) -> None:
     """Write a list for `blind` in [ocr]: a heading that names the recogniser, then character, tab, reading."""
     rows = [f"{entry.character}\t{entry.read_as}" for entry in misread]
-    path.write_text("\n".join([_HEADING + _recogniser(chosen), *rows]) + "\n", encoding="utf-8")
+    path.write_text("\n".join([_HEADING + recogniser(chosen), *rows]) + "\n", encoding="utf-8")
 
 
 def _file() -> Path:
@@ -140,7 +151,7 @@ def _file() -> Path:
     if not file.is_file():
         raise UsageError(f"[ocr] in {models.path()}: no list of blind characters at {file}")
     heading = _heading(file, file.stat().st_mtime_ns)
-    if heading != _recogniser(chosen):
+    if heading != recogniser(chosen):
         raise UsageError(
             f"no list of what this OCR misreads ({file} is of recogniser {heading}): make one with "
             "`glyphmill ocr blind --font FILE --out blind.tsv` and name it by blind in [ocr] of models.toml"
@@ -148,7 +159,8 @@ def _file() -> Path:
     return file
 
 
-def _recogniser(chosen: ocr.Settings) -> str:
+def recogniser(chosen: ocr.Settings) -> str:
+    """First hex digits of the hash of the network that reads lines: whose list it is."""
     return ocr.networks(chosen).split(" rec ")[1]
 
 

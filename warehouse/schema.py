@@ -451,12 +451,24 @@ EDITS = Table(
     key=("source", "batch", "uri", "row"),
 )
 
+OCR_BLIND = Table(
+    "ocr_blind",
+    "one row per character that an OCR misreads even on a clean reference glyph; made by `glyphmill ocr blind`",
+    (
+        Column("engine", STRING, "recogniser: first 8 hex digits of its SHA-256, as in the version of signals_ocr"),
+        Column("character", STRING, "one Unicode character"),
+        Column("read_as", STRING, "what its glyph is read as; empty where nothing is read"),
+    ),
+    key=("engine", "character"),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
         INPUTS,
         CAPTIONS,
         EDITS,
+        OCR_BLIND,
         BLOCK_IMAGES,
         BLOCK_PROMPTS,
         NEAR_PAIRS,

@@ -1,7 +1,7 @@
 """Signals from the text in a picture: what it says, how much room it takes, how small it is, which script it is in.
 
 Heights are given at the scale of 256: as the picture is shrunk to an area of 256 x 256 pixels, and never enlarged. A
-character that is illegible there may be legible at 640 or 1328: see `char_px_at` in docs/ocr.md.
+character that is illegible there may be legible at 640 or 1328: docs/ocr.md says how a rule asks for those.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ COLUMNS = (
         F32,
         "character height of the smallest of those lines, pixels at the scale of 256; NULL without",
     ),
+    Column("smallest_char_px_full", F32, "the same in pixels of the picture itself; NULL without"),
     Column("median_char_px", F32, "height that half of those lines' characters do not reach, as smallest_char_px"),
     Column("text_script", pa.string(), "dominant script of those lines: english | chinese | other | none (no line)"),
     Column("english_share", F32, "share of Latin letters in the width of all letters, 0 to 1; 0 without letters"),
@@ -90,6 +91,7 @@ def row(lines: Sequence[Line], size: tuple[int, int]) -> dict[str, object]:
         "text_chars": total,
         "text_area_share": share(read, area),
         "smallest_char_px": round(min(heights), 4) if heights else None,
+        "smallest_char_px_full": min(line.char_px for line in read) if read else None,
         "median_char_px": round(weighted_median(heights, counts), 4) if heights else None,
         "text_script": script.dominant if read else "none",
         "english_share": script.english,
