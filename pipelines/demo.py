@@ -164,6 +164,67 @@ def _tiny(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return ImageOps.contain(image, (96, 96))
 
 
+def _watermarked(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Faint text all over, aslant, as picture agencies print it."""
+    side = image.width + image.height
+    veil = Image.new("L", (side, side))
+    draw = ImageDraw.Draw(veil)
+    font = ImageFont.load_default(int(image.width / rng.uniform(14, 20)))
+    for row, y in enumerate(range(0, side, side // 9)):
+        for x in range(-(row % 2) * side // 10, side, side // 5):
+            draw.text((x, y), "SamplePics", fill=int(rng.integers(60, 90)), font=font)
+    veil = veil.rotate(30)
+    left, top = (side - image.width) // 2, (side - image.height) // 2
+    veil = veil.crop((left, top, left + image.width, top + image.height))
+    return Image.composite(Image.new("RGB", image.size, "white"), image, veil)
+
+
+def _with_code(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """A QR code in a corner, as flyers and shop pictures have it."""
+    try:
+        import zxingcpp
+    except ImportError as missing:
+        raise MissingDependency(
+            "the demo corpus needs zxing-cpp; install it with: pip install 'glyphmill[demo]'"
+        ) from missing
+    written = zxingcpp.create_barcode(f"https://example.org/{int(rng.integers(10**6))}", zxingcpp.BarcodeFormat.QRCode)
+    code = Image.fromarray(np.asarray(written.to_image(scale=4, add_quiet_zones=True)))
+    side = int(min(image.size) * rng.uniform(0.28, 0.4))
+    marked = image.copy()
+    marked.paste(
+        code.resize((side, side), Image.Resampling.NEAREST), (image.width - side - 12, image.height - side - 12)
+    )
+    return marked
+
+
+def _framed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    width = int(min(image.size) * rng.uniform(0.08, 0.16))
+    return ImageOps.expand(image, width, ("white", "black")[int(rng.integers(2))])
+
+
+def _pixelated(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """A part made of large squares, as faces and number plates are hidden."""
+    w, h = image.width * 2 // 5, image.height * 2 // 5
+    x, y = int(rng.integers(image.width - w)), int(rng.integers(image.height - h))
+    part = image.crop((x, y, x + w, y + h))
+    small = part.resize((max(1, w // 16), max(1, h // 16)), Image.Resampling.BOX)
+    hidden = image.copy()
+    hidden.paste(small.resize((w, h), Image.Resampling.NEAREST), (x, y))
+    return hidden
+
+
+def _tiny_print(folder: Path, pictures: list[Picture], rng: np.random.Generator) -> int:
+    """Pages whose print nobody can read at the size that is trained at."""
+    for number in range(6):
+        page = Image.new("RGB", (1000, 1300), "white")
+        words = " ".join(PAGES).replace("\n", " ").split()
+        lines = [" ".join(rng.permutation(words)[:22]) for _ in range(70)]
+        ImageDraw.Draw(page).multiline_text((40, 40), "\n".join(lines), fill="black", font=ImageFont.load_default(11))
+        page.save(folder / f"print-{number}.png")
+        (folder / f"print-{number}.txt").write_text("A page of small print\n", encoding="utf-8")
+    return 6
+
+
 def _rotated(folder: Path, pictures: list[Picture], rng: np.random.Generator) -> int:
     """Pixels lie on their side and the EXIF tag says how to turn them, as a camera writes them."""
     turns = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
@@ -235,6 +296,11 @@ _DELIVERIES: dict[str, Callable[[Path, list[Picture], np.random.Generator], int]
     "washed_out": _altered(_washed_out, 12),
     "stretched": _altered(_stretched, 25),
     "tiny": _altered(_tiny, 16),
+    "watermarked": _altered(_watermarked, 13),
+    "with_code": _altered(_with_code, 17),
+    "framed": _altered(_framed, 19),
+    "pixelated": _altered(_pixelated, 21),
+    "tiny_print": _tiny_print,
     "rotated": _rotated,
     "copies": _copies,
     "repeats": _repeats,

@@ -21,6 +21,7 @@ import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.balance_entry import BalanceEntry
+from pipelines.category_table import CATEGORY
 from pipelines.predicate import Predicate, PredicateError, Traits, functions, parse, refuse_fickle
 from pipelines.signals import SIGNAL_PREFIX, Signal, empty_tables, known_signals, relation
 from warehouse.errors import UsageError
@@ -242,10 +243,10 @@ def find(path_or_name: str | Path) -> Path:
 
 
 def installed_tables() -> tuple[Table, ...]:
-    """Signal tables of the extractors that this machine can run."""
+    """Signal tables of the extractors there are, absent weights or not, and of what is worked out from them."""
     from pipelines.extractors import discover
 
-    return tuple(extractor.table for extractor in discover())
+    return (*(extractor.table for extractor in discover()), CATEGORY)
 
 
 def stored_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:

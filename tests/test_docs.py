@@ -26,7 +26,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     whole = tmp_path_factory.mktemp("docs") / "photos"
     make_corpus(whole)
-    for folder in ("blurred", "dark", "washed_out", "stretched", "tiny", "rotated", "uniform"):
+    for folder in (
+        "blurred",
+        "dark",
+        "washed_out",
+        "stretched",
+        "tiny",
+        "rotated",
+        "uniform",
+        "watermarked",
+        "framed",
+        "pixelated",
+        "tiny_print",
+    ):
         shutil.rmtree(whole / folder)
     return whole
 
