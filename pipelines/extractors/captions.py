@@ -27,7 +27,7 @@ AGGREGATES = (
     Aggregate(
         "invalid_captions",
         "count(t.invalid)",
-        "captions that are none: refusals, boilerplate, file names ...",
+        "captions of no use: refusals, boilerplate, file names ...",
         none="0",
     ),
     Aggregate(

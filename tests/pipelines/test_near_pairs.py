@@ -236,9 +236,8 @@ def test_edit_pairs_are_told_apart_even_where_nothing_shows(scanned: Path, tmp_p
     con = lake.connect()
     ids = {name: image_id for image_id, name in names(con).items()}
     for one, other in (("blank300.png", "blank301.png"), ("poster0.png", "poster0-q95.jpg")):
-        con.execute(
-            "INSERT INTO lake.edits (reference_ids, target_id, status) VALUES ([?], ?, 'ok')", [ids[one], ids[other]]
-        )
+        linked = [ids[one], ids[other]]
+        con.execute("INSERT INTO lake.edits (reference_ids, target_id, status) VALUES ([?], ?, 'ok')", linked)
     con.close()
     near(lake)
     assert frozenset(("poster0.png", "poster0-q95.jpg")) not in marked(lake)
