@@ -13,6 +13,7 @@ import typer
 from pipelines.cli import app as pipeline_commands
 from pipelines.commands.annotate import app as annotate_commands
 from pipelines.commands.audit import app as audit_commands
+from pipelines.commands.balance import app as balance_commands
 from pipelines.commands.block import app as block_commands
 from pipelines.commands.inspect import app as inspect_commands
 from pipelines.commands.ocr import app as ocr_commands
@@ -33,6 +34,7 @@ MOUNTED = (
     block_commands,
     annotate_commands,
     audit_commands,
+    balance_commands,
     ocr_commands,
     lake_commands,
 )

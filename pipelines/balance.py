@@ -28,7 +28,7 @@ from pipelines.taxonomy import Taxonomy, load_taxonomy
 from warehouse import views
 from warehouse.buckets import nearest_sql
 from warehouse.commit import RunInfo, commit, pack_query
-from warehouse.errors import LakeError
+from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake, quoted
 from warehouse.schema import ACTIONS, BALANCE, TAXONOMY, TEXT_TOKENS
 
@@ -53,7 +53,8 @@ class Balanced:
 
     @property
     def deficit(self) -> int:
-        return max(0, self.quota - self.stage6)
+        """Images that lack: what there is does not fill the quota."""
+        return max(0, self.quota - self.supply)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,6 @@ class BalanceSummary:
 def balance(
     lake: Lake,
     recipe: Recipe,
-    entry: BalanceEntry,
     *,
     dry_run: bool = False,
     progress: Progress = silent,
@@ -103,9 +103,13 @@ def balance(
     """Balance the images that `recipe` keeps and commit the rows in place of those the recipe had before.
 
     Balancing again with nothing changed commits nothing; a dry run writes nothing at all. Raises UsageError for a
-    taxonomy that cannot be read, LakeError where the recipe was not decided yet, LakeBusy.
+    recipe without [balance] or a taxonomy that cannot be read, LakeError where the recipe was not decided yet,
+    LakeBusy.
     """
     started = time.monotonic()
+    entry = recipe.balance
+    if entry is None:
+        raise UsageError(f"recipe {recipe.name} has no section [balance]: add one, see docs/balance.md")
     taxonomy = load_taxonomy(entry.taxonomy)
     with lake.lock("balance"):
         lake.tmp.mkdir(exist_ok=True)
@@ -265,7 +269,7 @@ def weigh_images(con: duckdb.DuckDBPyConnection, made: Plan, entry: BalanceEntry
     con.execute(
         """CREATE OR REPLACE TEMP TABLE result AS
         SELECT p.image_id, p.category, p.category_class, coalesce(p.tracks, []) AS tracks,
-            CASE WHEN p.cell IS NULL THEN 0 ELSE least(1, coalesce(quota, 0) / count(*) OVER cell) END::DOUBLE
+            CASE WHEN p.cell IS NOT NULL THEN least(1, coalesce(quota, 0) / count(*) OVER cell) END::DOUBLE
                 AS probability,
             c.image_id IS NOT NULL AS stage6, coalesce(c.stage7, false) AS stage7,
             p.quality, c.quality_rank, p.scale, p.bucket,
@@ -352,7 +356,7 @@ def _summary(
 
 
 def _track_deficits(summary: BalanceSummary) -> dict[str, tuple[int, int]]:
-    return {t.name: (t.quota, t.stage6) for t in summary.tracks if t.deficit}
+    return {t.name: (t.quota, t.supply) for t in summary.tracks if t.deficit}
 
 
 def _rare(con: duckdb.DuckDBPyConnection, entry: BalanceEntry) -> dict[int, tuple[tuple[str, int], ...]]:

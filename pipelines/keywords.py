@@ -102,8 +102,8 @@ def _english(phrase: str) -> str:
 
 def _singular(word: str) -> str:
     """A word without the ending of its plural, roughly: the same for both forms is all that matching needs."""
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
+    if word in IRREGULAR:
+        return IRREGULAR[word]
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         if word.endswith("ies") and len(word) > 4:
             return word[:-3] + "y"
@@ -113,7 +113,7 @@ def _singular(word: str) -> str:
     return word
 
 
-_IRREGULAR: Mapping[str, str] = {
+IRREGULAR: Mapping[str, str] = {
     "men": "man", "women": "woman", "children": "child", "people": "person", "feet": "foot", "geese": "goose",
     "wolves": "wolf", "leaves": "leaf", "knives": "knife", "buses": "bus", "mice": "mouse", "gloves": "glove",
 }  # fmt: skip

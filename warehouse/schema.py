@@ -336,7 +336,7 @@ BALANCE = Table(
         Column("category", STRING, "path of the leaf; NULL where the image is not categorised yet"),
         Column("category_class", STRING, "class of stage 6, one of five: text-rich real images are Text Rendering"),
         Column("tracks", STRINGS, "tracks the image is on: text, portrait"),
-        Column("probability", pa.float64(), "share of the image's leaf and track that stage 6 takes, 0 to 1"),
+        Column("probability", pa.float64(), "share of its leaf and track that stage 6 takes; NULL: it cannot be taken"),
         Column("stage6", pa.bool_(), "taken by stage 6, balance"),
         Column("stage7", pa.bool_(), "taken by stage 7 too, the best of its leaf"),
         Column("quality", pa.float32(), "quality from stored signals, 0 to 1; NULL where none of them is measured"),
