@@ -1,0 +1,1 @@
+"""What can be seen on a picture and should not be there: mosaic, borders, watermarks. Pure functions over arrays."""
