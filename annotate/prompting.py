@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from string import Template
 
 from annotate.facts import Facts
@@ -18,6 +18,7 @@ from warehouse.errors import UsageError
 MAX_CAPTIONS = 6
 MAX_CAPTION = 600  # characters
 MAX_LINES = 80
+FOLDER = Path(__file__).parent / "prompts"
 PARTS = ("system", "user", "captions", "text", "repair")
 
 
@@ -62,7 +63,7 @@ class Prompt:
 @cache
 def load(language: str) -> Prompt:
     """The prompt of that language. Raises UsageError where there is none."""
-    file = files("annotate") / "prompts" / f"{language}.toml"
+    file = FOLDER / f"{language}.toml"
     if not file.is_file():
         raise UsageError(f"no prompt in language {language}: choose en or zh")
     return loads(language, file.read_text(encoding="utf-8"))

@@ -228,7 +228,7 @@ class _Run:
         ):
             budget = Budget(db, done.budget, max_requests=self.cap.max_requests, max_tokens=self.cap.max_tokens)
             cache = AnswerCache(db, self.backend.model, self.wish.prompt_version) if self.backend.needs_image else None
-            known = _cached_ids(cache) if cache else pa.table({"image_id": pa.array([], pa.string())})
+            known = _cached_ids(cache) if cache is not None else pa.table({"image_id": pa.array([], pa.string())})
             done.due = find_due(con, self.backend.name, self.backend.model, self.wish, known)
             flow = Flow(
                 self.backend,

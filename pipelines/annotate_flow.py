@@ -23,7 +23,7 @@ from annotate.schema import Annotation
 from annotate.vision import SentImage
 from warehouse.errors import GlyphmillError
 
-AHEAD = 3
+AHEAD = 2
 REPAIRS = 1
 #: So many images in a row without an answer, and the server is given up for now.
 HOPELESS = 24
@@ -102,10 +102,10 @@ class Flow:
 
         Raises what the backend raises for all requests (UsageError), and ServerDownError.
         """
-        window = AHEAD * self.backend.concurrency * self.backend.batch
+        window = AHEAD * self.backend.askers * self.backend.batch
         self._readers, self._encoders = ThreadPoolExecutor(1), ThreadPoolExecutor(self.encoders)
         self._judges = ThreadPoolExecutor(1)
-        workers = [asyncio.create_task(self._work()) for _ in range(self.backend.concurrency)]
+        workers = [asyncio.create_task(self._work()) for _ in range(self.backend.askers)]
         chains: set[asyncio.Task[Outcome | None]] = set()
         source = iter(requests)
         try:
@@ -136,7 +136,7 @@ class Flow:
         """One image from its first request to its one status; None where the budget does not reach."""
         sums = _Sums()
         while True:
-            answer = self.cache.get(request.image_id, request.key) if self.cache else None
+            answer = self.cache.get(request.image_id, request.key) if self.cache is not None else None
             cached = answer is not None
             if answer is None:
                 try:
@@ -147,7 +147,7 @@ class Flow:
                 except BudgetSpent:
                     self._spent = True
                     return None
-                if self.cache and answer.status is not Status.ERROR:
+                if self.cache is not None and answer.status is not Status.ERROR:
                     self.cache.put(request.image_id, request.key, answer)
             sums.add(answer, cached=cached)
             loop = asyncio.get_running_loop()

@@ -103,12 +103,13 @@ class Meter(Protocol):
 
 
 class Backend(Protocol):
-    """Answers requests. `batch` requests are handed over at a time, by `concurrency` tasks at once."""
+    """Answers requests. `batch` requests are handed over at a time, by `askers` tasks at once: as many as keep it busy,
+    and perhaps more than it works on, as some wait to try again."""
 
     name: str
     model: str
     batch: int
-    concurrency: int
+    askers: int
     needs_image: bool
     #: What of its own settings decides the answer.
     settings: str

@@ -81,7 +81,7 @@ class OpenAIBackend:
             raise MissingDependency("httpx is not installed: install glyphmill[vlm]") from error
         self.server = server
         self.model = server.model
-        self.concurrency = server.concurrency
+        self.askers = 2 * server.concurrency  # the other half may be waiting for a retry
         self.settings = f"openai {server.constraint}"
         self._random = random.Random()
         self._slots = asyncio.Semaphore(server.concurrency)

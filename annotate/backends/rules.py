@@ -28,7 +28,7 @@ class RulesBackend:
     name = "rules"
     model = "rules"
     batch = 64
-    concurrency = 1
+    askers = 1
     needs_image = False
     settings = f"rules {VERSION}"
 

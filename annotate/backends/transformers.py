@@ -23,7 +23,7 @@ class TransformersBackend:
     """Answers by greedy decoding, `batch` images at a time, padded on the left."""
 
     name = "transformers"
-    concurrency = 1
+    askers = 1
     needs_image = True
 
     def __init__(self, folder: Path, *, batch: int = 8, device: str | None = None) -> None:
