@@ -26,6 +26,7 @@ from pipelines.options import (
 
 if TYPE_CHECKING:
     from pipelines.export import ExportSummary
+    from pipelines.recipe import Recipe
     from warehouse.sources import Source
 
 app = typer.Typer(no_args_is_help=True)
@@ -61,7 +62,7 @@ def curate(
     inspecting = [e.name for e in chosen_extractors(chosen)]
     source = open_source(src, kind)
     if dry_run:
-        _print_plan(lake, source, batch, source_name, chosen.name, inspecting)
+        _print_plan(lake, source, batch, source_name, chosen, inspecting)
         return
     done = job.curate(
         lake,
@@ -282,15 +283,19 @@ def _print_plan(
     source: Source,
     batch: str,
     source_name: str | None,
-    recipe: str | None = None,
+    recipe: Recipe | None = None,
     inspecting: Sequence[str] = (),
 ) -> None:
     from pipelines.scan import dry_run
 
     typer.echo(str(dry_run(lake, source, batch=batch, source_name=source_name)))
     if recipe is not None:
-        again = f"inspect ({', '.join(inspecting)}), decide again, " if inspecting else ""
-        typer.echo(f"then: near pairs, decide with recipe {recipe}, {again}export")
+        steps = ["near pairs", f"decide with recipe {recipe.name}"]
+        steps += [f"inspect ({', '.join(inspecting)})"] if inspecting else []
+        steps += ["categorize"] if recipe.balance else []
+        steps += ["decide again"] if inspecting or recipe.balance else []
+        steps += ["balance"] if recipe.balance else []
+        typer.echo(f"then: {', '.join([*steps, 'export'])}")
 
 
 def _print_export(done: ExportSummary) -> None:

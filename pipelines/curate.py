@@ -1,4 +1,4 @@
-"""Curate: scan, near pairs, decide, inspect, decide again and export, one after the other under one lock.
+"""Curate: scan, near pairs, decide, inspect, categorize, decide again, balance and export, under one lock.
 
 What the first decision drops is not inspected: OCR and models see only what scan's signals let pass.
 """
@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.balance import balance
+from pipelines.categorize import categorize
 from pipelines.decide import DecideSummary, decide
 from pipelines.engines import Engine
 from pipelines.export import ExportSummary, export
@@ -62,8 +64,15 @@ def curate(
         if inspecting:
             with bar("inspect") as show:
                 inspected = inspect(lake, recipe, engine=engine, progress=show)
+        if recipe.balance is not None:
+            with bar("categorize") as show:
+                categorize(lake, engine=engine, taxonomy=recipe.balance.taxonomy, progress=show)
+        if inspecting or recipe.balance is not None:
             with bar("decide") as show:
                 decided = decide(lake, recipe, progress=show)
+        if recipe.balance is not None:
+            with bar("balance") as show:
+                balance(lake, recipe, progress=show)
         with bar("export") as show:
             exported = export(lake, recipe, engine=engine, dataset=dataset, progress=show)
     return CurateSummary(scanned, pairs, inspected, decided, exported)
