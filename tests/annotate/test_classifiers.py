@@ -31,9 +31,9 @@ def pictures(count: int) -> list[Image.Image]:
 
 
 def test_probabilities_are_what_the_library_itself_says() -> None:
-    from transformers import pipeline
-
     folder = str(random_classifier(NAMES))
+    from transformers import pipeline  # it takes torchvision, which the line above prepared
+
     model = classifier("nsfw.sexual", Labelled(model=folder, labels=("porn", "hentai")))
     assert model.names == NAMES
     found = model.probabilities(pictures(3))
@@ -50,7 +50,8 @@ def test_labels_that_do_not_exclude_each_other_stand_for_themselves() -> None:
     folder = str(random_classifier(NAMES, several=True))
     model = classifier("nsfw.violence", Labelled(model=folder, labels=("gore",)))
     found = model.probabilities(pictures(2))
-    assert (found.sum(axis=1) != pytest.approx(1)) and ((found > 0) & (found < 1)).all()
+    assert found.sum(axis=1) != pytest.approx(1)
+    assert ((found > 0) & (found < 1)).all()
     assert model.share(found, ("porn", "gore")) == pytest.approx(found[:, [1, 3]].max(axis=1))
 
 
@@ -124,15 +125,33 @@ def test_layers_follow_their_numbers_not_their_place_in_the_file(order: list[int
         ({"weight": torch.zeros(1, 3), "bias": torch.zeros(2)}, "it is no linear layer"),
         (
             {"0.weight": torch.zeros(4, 3), "1.weight": torch.zeros(1, 5)},
-            "a layer of 5 inputs follows one of 4 outputs",
+            "a layer of 5 inputs follows one of 4",
         ),
         ({"weight": torch.zeros(2, 3)}, "it has 2 outputs and should have one"),
     ],
 )
 def test_what_is_no_head_is_refused(tensors: dict[str, torch.Tensor], says: str, tmp_path: Path) -> None:
     told = HeadOf(scorer="clip", head=saved(tmp_path, tensors, ".pt"))
-    with pytest.raises(UsageError, match=rf"head .* cannot be loaded \(ValueError: {says}\): check \[aesthetic\]"):
+    with pytest.raises(UsageError, match=rf"head .* cannot be loaded \(ValueError: {says}.*\): check \[aesthetic\]"):
         head("aesthetic", told)
     for wrong, why in (("head.pt", "neither an absolute path"), (str(tmp_path / "no.pt"), "cannot be read")):
         with pytest.raises(UsageError, match=why):
             head("aesthetic", HeadOf(scorer="clip", head=wrong))
+
+
+def test_a_head_may_come_from_a_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the hub's local cache, since no network may be needed here."""
+    from huggingface_hub import constants
+
+    commit = "0" * 40
+    repository = tmp_path / "models--someone--heads"
+    (repository / "snapshots" / commit).mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    saved(repository / "snapshots" / commit, torch.nn.Linear(4, 1).state_dict(), ".pt")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    found = head("aesthetic", HeadOf(scorer="clip", head="hf-hub:someone/heads/head.pt"))
+    assert found.layers[0][0].shape == (1, 4)
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        head("aesthetic", HeadOf(scorer="clip", head="hf-hub:someone/heads/other.pt"))
