@@ -23,6 +23,7 @@ IMAGE_COLUMNS = (
 BATCH_ROWS = 32
 MOST_SLICES = 4
 """A big row group is cut into at most so many units: each must decode the group from its start."""
+NAMED = "column_in_uri"
 ERRORS = (pa.ArrowException, OSError, UnreadableError)
 
 
@@ -33,7 +34,7 @@ class NoImagesError(Exception):
 def image_column(schema: pa.Schema, named: str | None = None) -> str:
     """The column that holds the images: the one named, else by usual names, else a {bytes, path} struct, else the only
     column of bytes. Raises NoImagesError."""
-    fit: list[str] = [f.name for f in schema if _holds_bytes(f.type)]
+    fit: list[str] = [f.name for f in schema if holds_bytes(f.type)]
     if named is not None:
         if named in fit:
             return named
@@ -48,7 +49,8 @@ def image_column(schema: pa.Schema, named: str | None = None) -> str:
     raise NoImagesError(f"no column of image bytes; columns: {', '.join(schema.names)}")
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds a file's bytes: plain, or in the struct that `datasets` writes."""
     if pa.types.is_struct(kind):
         return any(kind.field(i).name == "bytes" and _is_binary(kind.field(i).type) for i in range(kind.num_fields))
     return _is_binary(kind)
@@ -73,9 +75,16 @@ def group_starts(parquet: pq.ParquetFile) -> list[int]:
     return starts
 
 
-def units(state: FileState, root: str, max_samples: int, column: str | None = None) -> Iterator[Unit]:
-    """Row groups: small ones together, a big one in a few slices. A file that cannot be read is one unit."""
-    options = () if column is None else (("image_column", column),)
+def units(
+    state: FileState, root: str, max_samples: int, column: str | None = None, *, name_column: bool = False
+) -> Iterator[Unit]:
+    """Row groups: small ones together, a big one in a few slices. A file that cannot be read is one unit.
+
+    `name_column`: the samples' uris end in `#column`, for files with several columns of images.
+    """
+    options: tuple[tuple[str, str], ...] = () if column is None else (("image_column", column),)
+    if column is not None and name_column:
+        options = (*options, (NAMED, column))
     try:
         check(state)
         with opened(state.uri) as parquet:
@@ -106,11 +115,13 @@ def ranges(starts: Sequence[int], max_samples: int) -> Iterator[tuple[int, int]]
 
 def read(unit: Unit) -> Iterator[Delivered]:
     """The rows of a unit in order. A damaged row group gives an error row for each row that it was to give."""
-    state = unit.files[0]
+    state = file = unit.files[0]
+    if (named := unit.option(NAMED)) is not None:
+        state = FileState(f"{file.uri}#{named}", file.size, file.stamp)
     done = unit.start
     try:
-        check(state)
-        with opened(state.uri) as parquet:
+        check(file)
+        with opened(file.uri) as parquet:
             column = image_column(parquet.schema_arrow, unit.option("image_column"))
             starts = group_starts(parquet)
             stop = starts[-1] if unit.stop < 0 else unit.stop

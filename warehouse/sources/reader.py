@@ -7,6 +7,7 @@ from collections import OrderedDict
 from types import TracebackType
 from typing import Protocol
 
+from warehouse.sources.base import PARQUET_SUFFIXES
 from warehouse.sources.files import UnreadableError, is_remote, read_range, to_path
 from warehouse.sources.tar import STREAM_ERRORS, TarDamageError
 
@@ -97,6 +98,9 @@ def _open(uri: str, column: str | None) -> _Container:
     """A container without byte offsets: Parquet, which begins with its own mark, or a compressed tar."""
     from warehouse.sources import parquet, webdataset
 
+    file, _, named = uri.rpartition("#")
+    if file.lower().endswith(PARQUET_SUFFIXES):  # one of several columns of images
+        return parquet.Rows(file, named)
     if read_range(uri, 0, 4) == b"PAR1":
         return parquet.Rows(uri, column)
     return webdataset.Stream(uri)

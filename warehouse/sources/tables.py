@@ -108,6 +108,12 @@ def _check_once(state: FileState) -> None:
     check(state)
 
 
+def records(uri: str, delimiter: str) -> Iterator[bytes]:
+    """The bytes of each record, in CSV the header first. Raises files.UnreadableError."""
+    with open_file(uri) as file:
+        yield from (raw for _, raw in _records(file, delimiter))
+
+
 def parse(raw: bytes, header: bytes, delimiter: str) -> dict[str, object]:
     """A record's bytes to fields: a JSON object where there is no delimiter, else CSV. Raises BadRowError."""
     try:

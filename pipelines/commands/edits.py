@@ -1,0 +1,62 @@
+"""The command that takes in edit pairs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from pipelines.options import (
+    CORES,
+    PASSES,
+    BatchOption,
+    LakeOption,
+    NameOption,
+    QuietOption,
+    WorkersOption,
+    local_engine,
+)
+
+app = typer.Typer()
+
+
+class Origin(StrEnum):
+    real = "real"
+    synthetic = "synthetic"
+
+
+@app.command(rich_help_panel=PASSES)
+def edits(
+    src: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="Folder or Parquet file with reference, target, instruction."),
+    ],
+    lake: LakeOption,
+    source_name: NameOption = None,
+    batch: BatchOption = "default",
+    origin: Annotated[Origin, typer.Option("--origin", help="Collected, or made.")] = Origin.real,
+    workers: WorkersOption = CORES,
+    quiet: QuietOption = False,
+) -> None:
+    """Take in edit pairs: scan their pictures, link them, check what stayed the same.
+
+    Example: [bold]glyphmill edits pairs/ --lake lake --batch 2026-11-21[/bold]
+    """
+    from pipelines import edits as job
+    from pipelines.progress import bar
+    from warehouse.lake import Lake
+    from warehouse.sources.edits import open_edits
+
+    source = open_edits(src)
+    with bar("scan", enabled=not quiet) as show:
+        done = job.edits(
+            Lake.open_or_create(lake),
+            source,
+            engine=local_engine(workers),
+            batch=batch,
+            source_name=source_name,
+            origin=origin.value,
+            progress=show,
+        )
+    typer.echo(str(done))
