@@ -15,8 +15,11 @@ from pipelines.commands.annotate import app as annotate_commands
 from pipelines.commands.audit import app as audit_commands
 from pipelines.commands.balance import app as balance_commands
 from pipelines.commands.block import app as block_commands
+from pipelines.commands.captions import app as caption_commands
+from pipelines.commands.edits import app as edit_commands
 from pipelines.commands.inspect import app as inspect_commands
 from pipelines.commands.ocr import app as ocr_commands
+from pipelines.commands.signals import app as signals_commands
 from warehouse.cli import app as lake_commands
 from warehouse.errors import GlyphmillError
 
@@ -32,10 +35,13 @@ MOUNTED = (
     pipeline_commands,
     inspect_commands,
     block_commands,
+    caption_commands,
+    edit_commands,
     annotate_commands,
     audit_commands,
     balance_commands,
     ocr_commands,
+    signals_commands,
     lake_commands,
 )
 for commands in MOUNTED:

@@ -17,7 +17,7 @@ from pipelines.hanzi import levels
 
 #: Table and query (image_id, text) of each source of the text that stands in a picture; all that a lake has count.
 SOURCES: tuple[tuple[str, str], ...] = (
-    ("signals_ocr", "SELECT image_id, unnest(ocr_lines).text AS text FROM lake.signals_ocr WHERE status = 'ok'"),
+    ("signals_ocr", "SELECT image_id, ocr_text AS text FROM lake.signals_ocr WHERE status = 'ok'"),
     ("signals_captions", "SELECT image_id, unnest(quoted) AS text FROM lake.signals_captions WHERE status = 'ok'"),
 )
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"

@@ -15,26 +15,12 @@ from warehouse.schema import ANNOTATORS
 
 MAX_CAPTIONS = 12  # of an image, in the order of their ids: more of them tell nothing new
 
-# Area of a quadrilateral x1, y1 .. x4, y4 by the shoelace formula.
-_QUAD = "abs((q[1] - q[5]) * (q[4] - q[8]) - (q[3] - q[7]) * (q[2] - q[6])) / 2"
-#: Facts by table: SQL over the table's own columns and, as `h`, those of the header. A table or column that the lake
-#: lacks is not measured.
-MEASURED: Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
-    "signals_header": (
-        ("width", "width", ("width",)),
-        ("height", "height", ("height",)),
-        ("format", "format", ("format",)),
-    ),
-    "signals_pixels": tuple((name, name, (name,)) for name in ("entropy", "saturation", "luma")),
-    "signals_ocr": (
-        ("text_lines", "len(ocr_lines)", ("ocr_lines",)),
-        (
-            "text_area",
-            f"list_sum(list_transform(ocr_lines, lambda l: list_transform([l.quad], lambda q: {_QUAD})[1]))",
-            ("ocr_lines",),
-        ),
-    ),
-    "signals_faces": (("face_share", "face_share", ("face_share",)),),
+#: Facts, columns of the lake's own signals, by table. A table or column that the lake lacks is not measured.
+MEASURED: Mapping[str, Mapping[str, str]] = {
+    "signals_header": {"width": "width", "height": "height", "format": "format"},
+    "signals_pixels": {"entropy": "entropy", "saturation": "saturation", "luma": "luma"},
+    "signals_ocr": {"text_lines": "text_lines", "text_share": "text_area_share"},
+    "signals_faces": {"face_share": "largest_face_share"},
 }
 # An annotator that only repeats what the rules here know already is left out.
 _ANNOTATORS = [name for name in ANNOTATORS if name != "rules"]
@@ -48,9 +34,9 @@ _ANNOTATION = f"""
 
 @dataclass(frozen=True)
 class Sources:
-    """Which facts a lake has: SQL by fact and table. `embedding`: (table, column) that zero-shot reads, or None."""
+    """Which facts a lake has: columns by fact and table. `embedding`: (table, column) that zero-shot reads, or None."""
 
-    facts: Mapping[str, tuple[tuple[str, str], ...]]
+    facts: Mapping[str, Mapping[str, str]]
     annotations: bool
     embedding: tuple[str, str] | None = None
 
@@ -63,7 +49,7 @@ class Sources:
         ).fetchall():
             columns.setdefault(table, set()).add(column)
         facts = {
-            table: tuple((name, sql) for name, sql, needed in listed if set(needed) <= columns.get(table, set()))
+            table: {fact: column for fact, column in listed.items() if column in columns.get(table, ())}
             for table, listed in MEASURED.items()
         }
         embedding = (f"signals_embedding_{scorer}", f"embedding_{scorer}") if scorer else None
@@ -115,12 +101,12 @@ def read(
     columns = ["i.image_id", "c.texts", "coalesce(c.synthetic, false) AS synthetic"]
     joins = []
     for table, listed in sources.facts.items():
-        inner = ", ".join(f"{sql} AS {name}" for name, sql in listed)
+        inner = ", ".join(f"{sql} AS {name}" for name, sql in listed.items())
         joins.append(
             f"LEFT JOIN (SELECT image_id, {inner} FROM lake.{table} WHERE {within} AND status = 'ok') AS {table} "
             "USING (image_id)"
         )
-        columns += [f"{table}.{name}" for name, _ in listed]
+        columns += [f"{table}.{name}" for name in listed]
     if sources.annotations:
         joins.append(f"LEFT JOIN (SELECT * FROM ({_ANNOTATION}) WHERE {within}) AS a USING (image_id)")
         columns.append(_SAID)
@@ -155,10 +141,6 @@ def read(
 def as_facts(row: Mapping[str, Any]) -> ImageFacts:
     """The facts of a row of `read`'s query."""
     said = row.get("said")
-    area, width, height = row.get("text_area"), row.get("width"), row.get("height")
-    share = None
-    if row.get("text_lines") is not None and width and height:
-        share = min(1.0, (area or 0.0) / (width * height))
     return ImageFacts(
         captions=tuple(row["texts"] or ()),
         synthetic=bool(row["synthetic"]),
@@ -172,7 +154,6 @@ def as_facts(row: Mapping[str, Any]) -> ImageFacts:
         )
         if said
         else None,
-        text_share=share,
         **{name: row.get(name) for name in _PLAIN},
     )
 
@@ -182,7 +163,7 @@ def _rows(reader: pa.RecordBatchReader) -> Iterable[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-_PLAIN = ("text_lines", "face_share", "width", "height", "format", "entropy", "saturation", "luma")
+_PLAIN = tuple(fact for listed in MEASURED.values() for fact in listed)
 # Boxes are in thousandths of the picture; what they cover is counted as if none overlapped.
 _SAID = """CASE WHEN a.annotation IS NOT NULL THEN {
     category: a.annotation.category, image_type: a.annotation.image_type, abnormal: a.annotation.abnormal,
