@@ -49,7 +49,8 @@ def agreement(quoted: Sequence[str], lines: Sequence[str], blind: Collection[str
 def normalised(text: str) -> str:
     """Letters, digits and characters alone: NFKC, case-folded, without spaces, marks and signs."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(c for c in folded if c.isalnum() or unicodedata.category(c) in ("Mn", "Mc"))
+    kept = "".join(c for c in folded if c.isalnum() or unicodedata.category(c) in ("Mn", "Mc"))
+    return unicodedata.normalize("NFKC", kept)
 
 
 def fewest_edits(wanted: str, text: str, free: Sequence[bool] = ()) -> int:

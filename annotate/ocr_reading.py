@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from annotate.ocr_ink import ink_height
-from annotate.ocr_layout import Quad, reading_order, sides, turned
+from annotate.ocr_layout import Quad, covered, reading_order, sides, turned
 from annotate.ocr_script import Script, script_of
 
 Pixels = npt.NDArray[np.uint8]
@@ -25,6 +25,10 @@ Pixels = npt.NDArray[np.uint8]
 #: on which the first finds boxes lower than LOW pixels. Around lines of 8 pixels that is; smaller ones it may miss.
 LOOKS = (700_000, 2_800_000)
 LOW = 16.0
+#: Up to so many characters, so much confidence makes a line read.
+SURE_ENOUGH = ((2, 0.9), (5, 0.7), (1 << 30, 0.5))
+#: A line of at most so many characters that covers more than this share of the picture must be read with so much.
+SHORT, HUGE, SURE_OF_HUGE = 5, 0.2, 0.97
 STEP = 32  # sides of what the detector sees are multiples of this
 TALL = 1.5  # a box so much higher than wide is a line that runs down or up
 SURE = 0.9  # a line read with less confidence is tried upside down too
@@ -48,6 +52,18 @@ class Line:
     @property
     def corners(self) -> Quad:
         return np.array(self.quad, np.float32).reshape(4, 2)
+
+
+def is_read(line: Line, area: int) -> bool:
+    """Whether a line of a picture of `area` pixels is text rather than texture that happens to look like some.
+
+    Calibrated on 154 photographs: what is read in foliage, bricks and whole pictures is short, doubtful, or huge.
+    """
+    characters = sum(not c.isspace() for c in line.text)
+    least = next(sure for length, sure in SURE_ENOUGH if characters <= length)
+    if characters <= SHORT and covered([line.corners]) > HUGE * area:
+        least = SURE_OF_HUGE
+    return characters > 0 and line.confidence >= least
 
 
 class Engine(Protocol):
@@ -107,7 +123,7 @@ class PageReader:
         if not text:
             confidence = 0.0
         place = tuple(round(float(v), 1) for v in quad.ravel())
-        return Line(text, place, round(confidence, 4), script_of(text), float(ink_height(strip)))
+        return Line(text, place, round(confidence, 4), script_of(text), ink_height(strip))
 
 
 def finding_size(width: int, height: int, most: int) -> tuple[int, int]:

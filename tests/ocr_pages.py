@@ -6,9 +6,11 @@ Everything is decided by seeds. A page's lines stand in reading order: its title
 from __future__ import annotations
 
 import io
+import math
 import os
 import random
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -18,6 +20,8 @@ import pytest
 from drawn_pages import _COMMON as WORDS
 from drawn_pages import font_names
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from annotate.ocr_script import shares
 
 Script = Literal["english", "chinese", "mixed"]
 
@@ -199,3 +203,57 @@ def load(name: str, size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.truetype(name, size) if name else ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont)
     return font
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the extractor should say of a page: heights at the scale of 256, lines, dominant script."""
+
+    smallest_px: float
+    lines: int
+    script: str
+
+
+def truth(drawn: DrawnPage) -> Truth:
+    shrink = min(1.0, 256 / math.sqrt(drawn.image.width * drawn.image.height))
+    script = shares([line.text for line in drawn.lines]).dominant
+    return Truth(min(line.height for line in drawn.lines) * shrink, len(drawn.lines), script)
+
+
+def rule_page(seed: int, *, longest: int = 800, most: int = 30) -> DrawnPage:
+    """A page for the rules: any script, letters of 9 to 60 pixels, 1 to `most` lines; every other one is spoiled."""
+    rng = random.Random(f"rule {seed}")
+    script: Script = rng.choice(("english", "chinese", "mixed"))
+    text_px = round(9 * (60 / 9) ** rng.random())
+    size = (rng.randint(longest // 2, longest), rng.randint(longest // 2, longest))
+    drawn = page(seed, script, text_px=text_px, size=size, fill=rng.uniform(0.4, 0.95), most=rng.randint(1, most))
+    return replace(drawn, image=spoiled(drawn.image, seed)) if seed % 2 else drawn
+
+
+@dataclass(frozen=True)
+class Score:
+    """Edits and characters over some texts; `accuracy` is 1 - CER."""
+
+    edits: int = 0
+    characters: int = 0
+
+    def __add__(self, other: Score) -> Score:
+        return Score(self.edits + other.edits, self.characters + other.characters)
+
+    @property
+    def accuracy(self) -> float:
+        return 1 - self.edits / self.characters
+
+
+def score(wanted: str, read: str) -> Score:
+    """Levenshtein distance of whole texts, each without spaces and in compatibility form, signs and case counted."""
+    a, b = (("".join(unicodedata.normalize("NFKC", text).split())) for text in (wanted, read))
+    codes = np.array([ord(c) for c in b], np.int64)
+    places = np.arange(len(b) + 1)
+    row = places.copy()
+    for number, character in enumerate(a, 1):
+        step = row + 1
+        step[0] = number
+        step[1:] = np.minimum(step[1:], row[:-1] + (codes != ord(character)))
+        row = np.minimum.accumulate(step - places) + places
+    return Score(int(row[-1]), len(a))

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from annotate import ocr
 from annotate.ocr_layout import covered
-from annotate.ocr_reading import Line
+from annotate.ocr_reading import Line, is_read
 from annotate.ocr_script import shares
 from pipelines.extractors.base import Extractor, Sample
 from warehouse.schema import Column
@@ -27,6 +27,7 @@ LINE = pa.struct(
         ("confidence", F32),
         ("script", pa.string()),
         ("char_px", F32),
+        ("read", pa.bool_()),
     ]
 )
 COLUMNS = (
@@ -34,10 +35,10 @@ COLUMNS = (
         "ocr_lines",
         pa.list_(LINE),
         "what looks like a line, in reading order: text; quad, 4 corners x, y in pixels; confidence 0 to 1; script; "
-        "char_px, height of its characters in pixels",
+        "char_px, height of its characters in pixels; read, that it is text and no texture",
     ),
     Column("ocr_text", pa.string(), "the lines that are read, one under the other; empty where there are none"),
-    Column("text_lines", pa.int32(), "lines read with a confidence of at least 0.5"),
+    Column("text_lines", pa.int32(), "lines that are read: sure enough for their length and size"),
     Column("text_chars", pa.int32(), "characters of those lines, spaces not counted"),
     Column("text_area_share", F32, "share of the area that those lines cover, 0 to 1"),
     Column(
@@ -51,11 +52,14 @@ COLUMNS = (
     Column("english_share", F32, "share of Latin letters in the width of all letters, 0 to 1; 0 without letters"),
     Column("chinese_share", F32, "share of Chinese characters in the width of all letters, 0 to 1; 0 without"),
     Column("ocr_confidence", F32, "mean confidence over the characters of those lines, 0 to 1; NULL without"),
-    Column("unread_lines", pa.int32(), "what looks like a line and is read with a confidence below 0.5, or not at all"),
+    Column(
+        "unread_lines",
+        pa.int32(),
+        "what looks like a line and is not read: text too poor to read, pseudo-text, texture",
+    ),
     Column("unread_area_share", F32, "share of the area that these cover, 0 to 1"),
 )
 
-READ = 0.5  # confidence from which on a line counts as read
 SCALE = 256  # side of the square whose area the picture is shrunk to
 
 
@@ -67,8 +71,9 @@ def measure(batch: Sequence[Sample]) -> list[dict[str, object]]:
 def row(lines: Sequence[Line], size: tuple[int, int]) -> dict[str, object]:
     """The columns from the lines of a picture of (width, height) pixels."""
     area = size[0] * size[1]
-    read = [line for line in lines if line.confidence >= READ]
-    unread = [line for line in lines if line.confidence < READ]
+    told = [is_read(line, area) for line in lines]
+    read = [line for line, good in zip(lines, told, strict=True) if good]
+    unread = [line for line, good in zip(lines, told, strict=True) if not good]
     texts = [line.text for line in read]
     counts = [sum(not c.isspace() for c in text) for text in texts]
     total = sum(counts)
@@ -83,8 +88,9 @@ def row(lines: Sequence[Line], size: tuple[int, int]) -> dict[str, object]:
                 "confidence": line.confidence,
                 "script": line.script,
                 "char_px": line.char_px,
+                "read": good,
             }
-            for line in lines
+            for line, good in zip(lines, told, strict=True)
         ],
         "ocr_text": "\n".join(texts),
         "text_lines": len(read),
