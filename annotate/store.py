@@ -23,11 +23,11 @@ def connect(file: Path) -> sqlite3.Connection:
         db = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.executescript(_TABLES)
+        db.executescript(TABLES)
         return db
 
 
-_TABLES = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS answers (
     image_id TEXT NOT NULL,
     model TEXT NOT NULL,

@@ -34,7 +34,8 @@ class Sizing:
         across, down = (max(1, round(side * scale / self.multiple)) for side in (width, height))
         most = self.longest // self.multiple
         across, down = min(across, most), min(down, most)
-        # Rounded up, the two sides together may pass the budget: the longer one gives way.
+        if across * down * self.multiple**2 > self.pixels:  # rounded up, the two together may pass the budget
+            across, down = (max(1, int(side * scale / self.multiple)) for side in (width, height))
         while across * down * self.multiple**2 > self.pixels and max(across, down) > 1:
             across, down = (across - 1, down) if across >= down else (across, down - 1)
         return across * self.multiple, down * self.multiple
