@@ -17,6 +17,7 @@ from pipelines.commands.balance import app as balance_commands
 from pipelines.commands.block import app as block_commands
 from pipelines.commands.captions import app as caption_commands
 from pipelines.commands.edits import app as edit_commands
+from pipelines.commands.gallery import app as gallery_commands
 from pipelines.commands.inspect import app as inspect_commands
 from pipelines.commands.ocr import app as ocr_commands
 from pipelines.commands.signals import app as signals_commands
@@ -42,6 +43,7 @@ MOUNTED = (
     balance_commands,
     ocr_commands,
     signals_commands,
+    gallery_commands,
     lake_commands,
 )
 for commands in MOUNTED:

@@ -346,6 +346,8 @@ def _bars(con: duckdb.DuckDBPyConnection, signal: Signal, images: int, missing: 
 
 
 def _draw_histogram(axes: Axes, found: Histogram) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axes.bar(found.edges[:-1], found.counts, np.diff(found.edges), align="edge", color=_BAR, edgecolor="white", lw=0.4)
     if found.logarithmic:
         axes.set_xscale("log")
@@ -376,7 +378,7 @@ def _draw_histogram(axes: Axes, found: Histogram) -> None:
                 )
     axes.margins(x=0.01)
     axes.set_ylim(top=max(1, int(found.counts.max())) * (1.06 + 0.05 * len(found.cuts)))  # room for the numbers
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=_GRID)
     axes.set_xlabel(found.signal.doc or found.signal.name, color=_INK)
