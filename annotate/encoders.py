@@ -209,13 +209,14 @@ def whole(kind: Any, name: str, revision: str | None) -> Any:
     import torch
     from transformers.utils import logging
 
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    bars: Any = logging  # it has no types
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         model, told = kind.from_pretrained(name, revision=revision, dtype=torch.float32, output_loading_info=True)
     finally:
-        if bars:
-            logging.enable_progress_bar()
+        if shown:
+            bars.enable_progress_bar()
     if told["missing_keys"]:
         raise ValueError(f"its files lack {len(told['missing_keys'])} weights, {sorted(told['missing_keys'])[0]} first")
     return model.eval()

@@ -123,7 +123,7 @@ WORDS = ("a", "red", "green", "blue", "circle", "square", "on", "红", "色", "�
 
 @cache
 def random_transformers(kind: str, seed: int = 0) -> Path:
-    """A folder with a tiny random model of that kind (clip | siglip | chinese_clip), its processor and tokenizer."""
+    """A folder with a tiny random model of that kind (clip | siglip | siglip2 | chinese_clip), all that it needs."""
     prepare_torchvision()
     import torch
     import transformers as t
@@ -138,6 +138,10 @@ def random_transformers(kind: str, seed: int = 0) -> Path:
     elif kind == "siglip":
         config = t.SiglipConfig(text_config=text, vision_config=VISION)
         model_class, processor = t.SiglipModel, t.SiglipImageProcessor(size={"height": 32, "width": 32})
+    elif kind == "siglip2":  # the one that keeps a picture's proportions
+        patches = {**TEXT, "patch_size": 8, "num_patches": 16}
+        config = t.Siglip2Config(text_config={**text, "projection_size": 16}, vision_config=patches)
+        model_class, processor = t.Siglip2Model, t.Siglip2ImageProcessor(patch_size=8, max_num_patches=16)
     else:
         text["max_position_embeddings"] = 64
         config = t.ChineseCLIPConfig(text_config=text, vision_config=VISION, projection_dim=16)
