@@ -65,7 +65,9 @@ def _text(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[ReadLine, ...]]:
     ).fetchall()
     return {
         image_id: tuple(
-            ReadLine(line["text"], thousandths(line["quad"], width, height), line["confidence"]) for line in lines or ()
+            ReadLine(line["text"], thousandths(line["quad"], width, height), line["confidence"])
+            for line in lines or ()
+            if line["read"]
         )
         for image_id, lines, width, height in rows
     }
