@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,8 @@ def _found(crop: Gray, name: str) -> int:
 def _cascade(name: str) -> Any:
     import cv2
 
-    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_{name}.xml")
+    folder = Path(str(cv2.__file__)).parent / "data"
+    cascade = cv2.CascadeClassifier(str(folder / f"haarcascade_{name}.xml"))
     if cascade.empty():
         raise RuntimeError(f"this build of OpenCV carries no cascade {name}")
     return cascade

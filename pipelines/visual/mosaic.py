@@ -82,7 +82,6 @@ def share(found: list[Region], shape: tuple[int, int]) -> float:
 
 def periods(level: Floats) -> Floats:
     """(height / STEP, width / STEP): period of the vertical grid lines around each place of (height, width), else 0."""
-    height, width = level.shape
     profile = _bands(np.minimum(np.abs(np.diff(level, axis=1)), CAP))
     # What a line leaves behind: from two pixels before it to two after it. One that goes there and back leaves nothing.
     far = np.zeros_like(level)
@@ -131,7 +130,8 @@ def _bands(values: Floats) -> Floats:
     sums = np.zeros((values.shape[0] + 1, values.shape[1]), np.float32)
     np.cumsum(values, axis=0, dtype=np.float32, out=sums[1:])
     starts = np.arange(0, values.shape[0] - BAND + 1, STEP)
-    return (sums[starts + BAND] - sums[starts]) / BAND
+    means: Floats = (sums[starts + BAND] - sums[starts]) / np.float32(BAND)
+    return means
 
 
 def _is_grid(level: Floats, box: Box, period: float) -> bool:

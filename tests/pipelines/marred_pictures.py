@@ -108,60 +108,50 @@ CORNER_TEXTS = (
 CENTRE_TEXTS = ("SAMPLE", "Getty Images", "shutterstock", "WATERMARK", "PREVIEW", "dreamstime")
 
 
-def _label(text: str, size: float, colour: tuple[int, int, int], opacity: float, angle: float = 0.0) -> Image.Image:
-    """The text as an RGBA picture, cut close, turned by `angle` degrees."""
+def _label(text: str, size: float, angle: float = 0.0) -> Image.Image:
+    """The text as a mask, 0 to 255, cut close, turned by `angle` degrees."""
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(text)
-    out = Image.new("RGBA", (math.ceil(right - left) + 4, math.ceil(bottom - top) + 4), (*colour, 0))
-    ImageDraw.Draw(out).text((2 - left, 2 - top), text, font=font, fill=(*colour, round(255 * opacity)))
+    out = Image.new("L", (math.ceil(right - left) + 4, math.ceil(bottom - top) + 4))
+    ImageDraw.Draw(out).text((2 - left, 2 - top), text, font=font, fill=255)
     return out.rotate(angle, Image.Resampling.BICUBIC, expand=True) if angle else out
 
 
 def with_watermark(image: Image.Image, seed: int) -> tuple[Image.Image, str]:
-    """The picture with a watermark, as JPEG 70 to 95; and its kind.
+    """The picture with a watermark, as JPEG 70 to 95; and its kind. White where the ground is dark, black elsewhere.
 
-    tiled: faint text (opacity 0.15 to 0.45) over all of it, at any of several angles. corner: a line of 2.5 to 5 % of
-    the picture's height in a corner or centred at the bottom, opacity 0.55 to 1. centre: one line across 40 to 80 % of
-    the width, opacity 0.25 to 0.55.
+    tiled: faint text (opacity 0.15 to 0.45) over all of it, at any of several angles. corner: a line of 3 to 5 % of the
+    picture's height in a corner or centred at the bottom, opacity 0.55 to 1. centre: one line across 40 to 80 % of the
+    width, opacity 0.25 to 0.55.
     """
     pick = random.Random(seed)
     kind = WATERMARKS[seed % len(WATERMARKS)]
-    out = image.convert("RGBA")
-    level = float(np.asarray(image.convert("L")).mean())
-    light = pick.random() < (0.85 if level < 150 else 0.4)
-    colour = (255, 255, 255) if light else (20, 20, 20)
     width, height = image.size
+    mask = Image.new("L", image.size)
     if kind == "tiled":
         size = pick.uniform(0.028, 0.055) * max(width, height)
-        mark = _label(
-            pick.choice(TILED_TEXTS), size, colour, pick.uniform(0.15, 0.45), pick.choice([0, 20, 30, 45, -30])
-        )
-        gap_x, gap_y = round(mark.width * pick.uniform(1.1, 1.6)), round(mark.height + size * pick.uniform(1.0, 3.0))
-        shift = pick.choice([0, gap_x // 2])
-        for row, y in enumerate(range(-mark.height // 2, height, gap_y)):
-            for x in range(-mark.width // 2 - (row % 2) * shift, width, gap_x):
-                layer = Image.new("RGBA", out.size, (0, 0, 0, 0))
-                layer.paste(mark, (x, y))
-                out = Image.alpha_composite(out, layer)
+        mark = _label(pick.choice(TILED_TEXTS), size, pick.choice([0, 20, 30, 45, -30]))
+        step = round(mark.width * pick.uniform(1.1, 1.6)), round(mark.height + size * pick.uniform(1.0, 3.0))
+        shift = pick.choice([0, step[0] // 2])
+        for row, y in enumerate(range(-mark.height // 2, height, step[1])):
+            for x in range(-mark.width // 2 - (row % 2) * shift, width, step[0]):
+                mask.paste(255, (x, y), mark)
+        opacity = pick.uniform(0.15, 0.45)
+    elif kind == "corner":
+        mark = _label(pick.choice(CORNER_TEXTS), pick.uniform(0.03, 0.05) * height + 4)
+        margin = round(0.02 * min(width, height)) + 2
+        middle = pick.random() < 0.3
+        x = (width - mark.width) // 2 if middle else pick.choice([margin, width - mark.width - margin])
+        y = height - mark.height - margin if middle else pick.choice([margin, height - mark.height - margin])
+        mask.paste(mark, (max(0, x), y))
+        opacity = pick.uniform(0.55, 1)
     else:
-        if kind == "corner":
-            mark = _label(
-                pick.choice(CORNER_TEXTS), pick.uniform(0.03, 0.05) * height + 4, colour, pick.uniform(0.55, 1)
-            )
-            margin = round(0.02 * min(width, height)) + 2
-            x = pick.choice([margin, width - mark.width - margin, (width - mark.width) // 2])
-            y = (
-                height - mark.height - margin
-                if x == (width - mark.width) // 2
-                else pick.choice([margin, height - mark.height - margin])
-            )
-        else:
-            text = pick.choice(CENTRE_TEXTS)
-            trial = _label(text, 40, colour, 1)
-            mark = _label(text, 40 * pick.uniform(0.4, 0.8) * width / trial.width, colour, pick.uniform(0.25, 0.55))
-            x = (width - mark.width) // 2
-            y = round((height - mark.height) * pick.uniform(0.4, 0.6))
-        layer = Image.new("RGBA", out.size, (0, 0, 0, 0))
-        layer.paste(mark, (x, y))
-        out = Image.alpha_composite(out, layer)
-    return as_jpeg(out.convert("RGB"), pick.randint(70, 95)), kind
+        text = pick.choice(CENTRE_TEXTS)
+        mark = _label(text, 40 * pick.uniform(0.4, 0.8) * width / _label(text, 40).width)
+        mask.paste(mark, ((width - mark.width) // 2, round((height - mark.height) * pick.uniform(0.4, 0.6))))
+        opacity = pick.uniform(0.25, 0.55)
+    ink = np.asarray(mask, np.float64) / 255
+    ground = (np.asarray(image.convert("L")) * ink).sum() / ink.sum()
+    pixels = np.asarray(image.convert("RGB"), np.float64)
+    pixels += (ink * opacity)[..., None] * ((255.0 if ground < 128 else 0.0) - pixels)
+    return as_jpeg(Image.fromarray(np.rint(pixels).astype(np.uint8)), pick.randint(70, 95)), kind
