@@ -10,15 +10,15 @@ import pyarrow as pa
 
 from annotate.facts import Facts, KnownCaption, ReadLine, thousandths
 
-#: Facts that are one column of one table, where it is there.
+#: Facts that are one column of one table, where it is there and of this type.
 MEASURED = {
-    "qr_codes": ("signals_codes", "qr_codes"),
-    "barcodes": ("signals_codes", "barcodes"),
-    "faces": ("signals_faces", "face_count"),
-    "watermark": ("signals_abnormal", "watermark"),
-    "mosaic": ("signals_abnormal", "mosaic"),
-    "border": ("signals_abnormal", "border"),
-    "pseudo_text": ("signals_abnormal", "pseudo_text"),
+    "qr_codes": ("signals_codes", "qr_codes", "INTEGER"),
+    "barcodes": ("signals_codes", "barcodes", "INTEGER"),
+    "faces": ("signals_faces", "face_count", "INTEGER"),
+    "watermark": ("signals_abnormal", "watermark", "BOOLEAN"),
+    "mosaic": ("signals_abnormal", "mosaic", "BOOLEAN"),
+    "border": ("signals_abnormal", "border", "BOOLEAN"),
+    "pseudo_text": ("signals_abnormal", "pseudo_text", "BOOLEAN"),
 }
 
 
@@ -57,7 +57,7 @@ def _captions(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[KnownCaption, .
 def _text(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[ReadLine, ...]]:
     """Lines that OCR read, of images that it was asked about."""
     columns = _columns(con)
-    if "ocr_lines" not in columns.get("signals_ocr", set()):
+    if "ocr_lines" not in columns.get("signals_ocr", {}):
         return {}
     rows = con.execute(
         "SELECT image_id, ocr_lines, width, height FROM lake.signals_ocr JOIN lake.signals_header USING (image_id) "
@@ -76,8 +76,8 @@ def _text(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[ReadLine, ...]]:
 def _measured(con: duckdb.DuckDBPyConnection) -> dict[str, Mapping[str, Any]]:
     columns = _columns(con)
     found: dict[str, Mapping[str, Any]] = {}
-    for name, (table, column) in MEASURED.items():
-        if column not in columns.get(table, set()):
+    for name, (table, column, kind) in MEASURED.items():
+        if columns.get(table, {}).get(column) != kind:
             continue
         rows = con.execute(
             f"SELECT image_id, {column} FROM lake.{table} SEMI JOIN wanted_ids USING (image_id) WHERE status = 'ok'"
@@ -87,13 +87,13 @@ def _measured(con: duckdb.DuckDBPyConnection) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
-    """Columns of the lake's signal tables by table."""
+def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """The lake's signal tables: their columns' types by name."""
     rows = con.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() "
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() "
         "WHERE database_name = 'lake' AND starts_with(table_name, 'signals_')"
     ).fetchall()
-    columns: dict[str, set[str]] = {}
-    for table, column in rows:
-        columns.setdefault(table, set()).add(column)
+    columns: dict[str, dict[str, str]] = {}
+    for table, column, kind in rows:
+        columns.setdefault(table, {})[column] = kind
     return columns
