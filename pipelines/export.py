@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from pipelines.balance import ENOUGH_PIXELS
 from pipelines.category_table import CATEGORY
 from pipelines.decide import pairs_in_force
+from pipelines.default_caption import DEFAULT_CAPTION, choices
 from pipelines.engines import Engine
 from pipelines.extractors.header import SUFFIXES
 from pipelines.progress import Progress, silent
@@ -31,13 +32,11 @@ from warehouse.lake import Lake
 from warehouse.pack import pack, pack_query
 from warehouse.parts import Part, find_part, write_part
 from warehouse.parts import key as content_key
-from warehouse.schema import BALANCE, CAPTION_KINDS, PLACEMENTS, SHARD_INDEX
+from warehouse.schema import BALANCE, PLACEMENTS, SHARD_INDEX
 from warehouse.shards import ShardSample, image_id_of, shard_key, write_shard
 from warehouse.sources import ImageReader
 
 SHARD_BYTES = 512 << 20
-#: Of several captions, the one in the tar: of the best kind, then the longest.
-DEFAULT_CAPTION = f"first(text ORDER BY list_position({list(CAPTION_KINDS)}, kind), length(text) DESC, caption_id)"
 PLAN = "export"
 
 
@@ -148,9 +147,10 @@ def plan(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe, shard_bytes
     con.executemany("INSERT INTO suffixes VALUES (?, ?)", list(SUFFIXES.items()))
     con.execute(f"CREATE OR REPLACE TEMP TABLE export_plan AS {_PLAN}", [recipe.hash, recipe.store_from, shard_bytes])
     shards = con.execute("SELECT DISTINCT suffix, shard FROM export_plan ORDER BY ALL").fetchall()
+    meta = _META.replace("{choices}", choices(con))
     for suffix, shard in shards:
         rows = con.execute(
-            f'{_META} WHERE p.suffix = $1 AND p.shard = $2 ORDER BY p.uri, p."offset", p.row, p.image_id',
+            f'{meta} WHERE p.suffix = $1 AND p.shard = $2 ORDER BY p.uri, p."offset", p.row, p.image_id',
             [suffix, shard],
         ).to_arrow_table()
         content = json.dumps(rows.to_pylist(), ensure_ascii=False)
@@ -304,6 +304,7 @@ SELECT *, (sum(length) OVER (PARTITION BY suffix ORDER BY uri, "offset", row, im
 FROM due
 """
 
+#: `{choices}` is to be filled in.
 _META = f"""
 SELECT p.image_id, p.uri, p."offset", p.length, p.row,
        i.width, i.height, i.media_type, i.byte_size, i.source, i.source_url, i.license, i.collected_at, i.extra,
@@ -314,6 +315,6 @@ LEFT JOIN (
     SELECT image_id,
            {DEFAULT_CAPTION} AS caption,
            list({{kind: kind, text: text, lang: lang, origin: origin}} ORDER BY caption_id)::JSON::VARCHAR AS captions
-    FROM caption_pool GROUP BY image_id
+    FROM {{choices}} GROUP BY image_id
 ) AS c USING (image_id)
 """

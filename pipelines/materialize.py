@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.export import DEFAULT_CAPTION
+from pipelines.default_caption import DEFAULT_CAPTION, choices
 from pipelines.progress import Progress, silent
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.shards import ShardSample, shard_key, write_shard
 
+#: `{choices}` is to be filled in.
 _VERSION = f"""
 SELECT s.image_id, s.suffix, s.shard, s."offset", s.size, s.json_offset, s.json_size, c.caption
 FROM (SELECT DISTINCT image_id FROM placements WHERE dataset = $1 AND version = $2) AS p
 JOIN shard_index AS s USING (image_id)
 LEFT JOIN (
-    SELECT image_id, {DEFAULT_CAPTION} AS caption FROM caption_pool GROUP BY image_id
+    SELECT image_id, {DEFAULT_CAPTION} AS caption FROM {{choices}} GROUP BY image_id
 ) AS c USING (image_id)
 ORDER BY s.suffix, s.image_id
 """
@@ -51,7 +52,8 @@ def materialize(
     Raises UsageError where the version has no image.
     """
     with lake.connect(read_only=True) as con:
-        places = [_Place(*row) for row in con.execute(_VERSION, [dataset, version]).fetchall()]
+        query = _VERSION.replace("{choices}", choices(con))
+        places = [_Place(*row) for row in con.execute(query, [dataset, version]).fetchall()]
     if not places:
         raise UsageError(f"dataset {dataset} version {version} has no image; run glyphmill export first")
     folder.mkdir(parents=True, exist_ok=True)

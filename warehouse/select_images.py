@@ -189,10 +189,16 @@ def _batches(con: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.RecordBa
 
 
 def _best_captions(con: duckdb.DuckDBPyConnection) -> str:
-    table = "caption_pool" if _exists(con, "caption_pool") else "captions"
+    """Captions of the best kind that an image has a usable one of; what was measured and found to be none is left out
+    where there is another."""
+    table, of = ("caption_pool", "caption_of") if _exists(con, "caption_pool") else ("captions", "image_id")
+    unusable = "false"
+    if _exists(con, "signals_captions"):
+        bad = "SELECT image_id, caption_id FROM lake.signals_captions WHERE invalid IS NOT NULL"
+        unusable = f"({of}, caption_id) IN ({bad})"
     return (
         f"SELECT image_id, text FROM lake.{table} QUALIFY rank() OVER (PARTITION BY image_id "
-        f"ORDER BY coalesce(list_position({list(CAPTION_KINDS)}, kind), 99)) = 1"
+        f"ORDER BY {unusable}, coalesce(list_position({list(CAPTION_KINDS)}, kind), 99)) = 1"
     )
 
 

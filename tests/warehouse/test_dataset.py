@@ -147,6 +147,25 @@ def test_captions_are_drawn_anew_each_epoch_from_the_best_kind(made: Made, cache
     assert len(both) > 50  # of 60 with two captions, in 8 epochs nearly all showed both
 
 
+def test_captions_that_are_none_give_way_to_usable_ones(made: Made, tmp_path: Path) -> None:
+    shutil.copytree(made.root, tmp_path / "lake")
+    with Lake.open(tmp_path / "lake").connect() as con:
+        con.execute(
+            "CREATE TABLE signals_captions AS SELECT image_id, caption_id, CASE WHEN starts_with(text, 'another') "
+            "OR starts_with(text, 'picture') OR text = 'a better word on 2' THEN 'repeated' END AS invalid "
+            "FROM captions"
+        )
+    found = dataset(made._replace(root=tmp_path / "lake"), tmp_path / "cache")
+    texts = {found[i].image_id: found.captions(i) for i in range(len(found))}
+    for number, (image_id, captions) in enumerate(made.captions.items()):
+        told = [t for _, t in captions]
+        if number == 2:  # none is usable: the best kind's
+            told = told[1:]
+        elif len(told) == 3:
+            told = told[1:2]
+        assert sorted(texts[image_id]) == sorted(told)
+
+
 def test_captions_can_be_any_query(made: Made, cache: Path) -> None:
     sql = "SELECT image_id, upper(text) AS text FROM captions WHERE kind = 'raw'"
     found = dataset(made, cache, captions_sql=sql)

@@ -1,9 +1,9 @@
 """Edit pairs as delivered: reference pictures, an instruction, the picture that it asks for.
 
-Three forms are read: a table (`edits|pairs|metadata|manifest|train .csv|.tsv|.jsonl`) in a folder, whose rows name image
-files; folders side by side (`reference/ target/ instruction/ mask/`) whose files have the same stems; and Parquet files
-with a column of bytes for each picture. The pictures themselves are delivered by ordinary sources (`images`), which
-leave out tables, masks and texts.
+Three forms are read: a table (`edits|pairs|metadata|manifest|train .csv|.tsv|.jsonl`) in a folder, whose rows name
+image files; folders side by side (`reference/ target/ instruction/ mask/`) whose files have the same stems; and Parquet
+files with a column of bytes for each picture. The pictures themselves are delivered by ordinary sources (`images`),
+which leave out tables, masks and texts.
 """
 
 from __future__ import annotations
