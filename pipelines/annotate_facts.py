@@ -9,16 +9,19 @@ import duckdb
 import pyarrow as pa
 
 from annotate.facts import Facts, KnownCaption, ReadLine, thousandths
+from pipelines.visual import mosaic
 
-#: Facts that are one column of one table, where it is there and of this type.
+#: Shapes like writing that cover more than this share of a picture are told to the annotator's rules as pseudo-text.
+PSEUDO_TEXT_SHARE = 0.05
+#: Facts that are worked out from one column of one table, where that is there.
 MEASURED = {
-    "qr_codes": ("signals_codes", "qr_codes", "INTEGER"),
-    "barcodes": ("signals_codes", "barcodes", "INTEGER"),
-    "faces": ("signals_faces", "face_count", "INTEGER"),
-    "watermark": ("signals_abnormal", "watermark", "BOOLEAN"),
-    "mosaic": ("signals_abnormal", "mosaic", "BOOLEAN"),
-    "border": ("signals_abnormal", "border", "BOOLEAN"),
-    "pseudo_text": ("signals_abnormal", "pseudo_text", "BOOLEAN"),
+    "qr_codes": ("signals_codes", "qr_codes", "qr_codes"),
+    "barcodes": ("signals_codes", "barcodes", "barcodes"),
+    "faces": ("signals_faces", "face_count", "face_count"),
+    "watermark": ("signals_abnormal", "watermark_kind", "watermark_kind <> 'none'"),
+    "mosaic": ("signals_abnormal", "mosaic_share", f"mosaic_share >= {mosaic.LEAST_SHARE}"),
+    "border": ("signals_abnormal", "border_kind", "border_kind <> 'none'"),
+    "pseudo_text": ("signals_abnormal", "pseudo_text_share", f"pseudo_text_share > {PSEUDO_TEXT_SHARE}"),
 }
 
 
@@ -57,7 +60,7 @@ def _captions(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[KnownCaption, .
 def _text(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[ReadLine, ...]]:
     """Lines that OCR read, of images that it was asked about."""
     columns = _columns(con)
-    if "ocr_lines" not in columns.get("signals_ocr", {}):
+    if "ocr_lines" not in columns.get("signals_ocr", ()):
         return {}
     rows = con.execute(
         "SELECT image_id, ocr_lines, width, height FROM lake.signals_ocr JOIN lake.signals_header USING (image_id) "
@@ -76,24 +79,24 @@ def _text(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[ReadLine, ...]]:
 def _measured(con: duckdb.DuckDBPyConnection) -> dict[str, Mapping[str, Any]]:
     columns = _columns(con)
     found: dict[str, Mapping[str, Any]] = {}
-    for name, (table, column, kind) in MEASURED.items():
-        if columns.get(table, {}).get(column) != kind:
+    for name, (table, column, sql) in MEASURED.items():
+        if column not in columns.get(table, ()):
             continue
         rows = con.execute(
-            f"SELECT image_id, {column} FROM lake.{table} SEMI JOIN wanted_ids USING (image_id) WHERE status = 'ok'"
+            f"SELECT image_id, {sql} FROM lake.{table} SEMI JOIN wanted_ids USING (image_id) WHERE status = 'ok'"
         ).fetchall()
         for image_id, value in rows:
             found[image_id] = {**found.get(image_id, {}), name: value}
     return found
 
 
-def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
-    """The lake's signal tables: their columns' types by name."""
+def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Columns of the lake's signal tables by table."""
     rows = con.execute(
-        "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+        "SELECT table_name, column_name FROM duckdb_columns() "
         "WHERE database_name = 'lake' AND starts_with(table_name, 'signals_')"
     ).fetchall()
-    columns: dict[str, dict[str, str]] = {}
-    for table, column, kind in rows:
-        columns.setdefault(table, {})[column] = kind
+    columns: dict[str, set[str]] = {}
+    for table, column in rows:
+        columns.setdefault(table, set()).add(column)
     return columns
