@@ -26,6 +26,7 @@ COMMANDS = _commands(ROOT)
 
 
 GROUPED = {
+    ("captions", "fuse"),
     *(("recipe", name) for name in ("check", "show")),
     ("annotate", "schema"),
     *(("audit", name) for name in ("sample", "sheet", "record")),
@@ -37,6 +38,8 @@ def test_the_commands_of_the_design_are_there() -> None:
         "curate",
         "scan",
         "near",
+        "block",
+        "edits",
         "decide",
         "export",
         "why",
