@@ -299,9 +299,8 @@ def _print_plan(
 
 
 def _print_export(done: ExportSummary) -> None:
-    typer.echo(
-        f"{done.stored} images newly stored, {done.placed} placed in dataset {done.dataset} version {done.version}"
-    )
+    placed = ", ".join(f"{count} at {scale}" for scale, count in done.by_scale.items()) or "none"
+    typer.echo(f"{done.stored} images newly stored; dataset {done.dataset} version {done.version}: {placed} pixels")
     for image in done.unstored[:5]:
         typer.echo(f"not stored: {image.image_id} from {image.uri}: {image.reason}", err=True)
     if done.unstored:

@@ -68,12 +68,13 @@ class Exported:
 
 @dataclass
 class ExportSummary:
-    """`stored` images now in the pool for the first time; `placed` images in the dataset version."""
+    """`stored` images now in the pool for the first time; `placed` rows of the dataset version, `by_scale` apart."""
 
     dataset: str
     version: str
     stored: int = 0
     placed: int = 0
+    by_scale: dict[int, int] = field(default_factory=dict)
     unstored: list[Unstored] = field(default_factory=list)
     committed: CommitResult | None = None
 
@@ -110,6 +111,7 @@ def export(
             progress(done, len(units))
         files = {SHARD_INDEX.name: pack(con, lake, SHARD_INDEX, parts)}
         version, placed = _place(con, recipe, files[SHARD_INDEX.name])
+        by_scale = dict(con.execute("SELECT scale, count(*) FROM placed GROUP BY scale ORDER BY scale").fetchall())
         if not _known(con, dataset, version):
             files[PLACEMENTS.name] = pack_query(con, lake, PLACEMENTS, _placement_rows(dataset, version))
         stored = sum(part.rows for part in parts)
@@ -129,7 +131,7 @@ def export(
             seconds=time.monotonic() - began,
             snapshot=snapshot,
         )
-        summary = ExportSummary(dataset, version, stored, placed, unstored)
+        summary = ExportSummary(dataset, version, stored, placed, by_scale, unstored)
         if any(files.values()):
             summary.committed = commit(con, lake, run, files, parts)
             forget_staged(lake, parts)

@@ -173,14 +173,19 @@ def find_due(
     pending: bool = False,
     limit: int | None = None,
 ) -> int:
-    """Make the temporary tables `lacks` (image_id, extractor, caption_ids) and `due` (images to read, where their bytes
-    are and which chunk of which unit they are in); returns how many images are due."""
+    """Make the temporary tables `lacks` (image_id, extractor, caption_ids) and `due` (images to read and which chunk of
+    which unit they are in); returns how many images are due.
+
+    An image that fails a late stage may still be trained at an early scale. So an extractor is due where no rule fails
+    up to the first stage that a scale begins at, or up to the stage that asks for the extractor, whichever is later.
+    """
     if not con.execute("SELECT 1 FROM lake.decisions WHERE recipe = ? LIMIT 1", [recipe.hash]).fetchall():
         raise UsageError(f"nothing is decided by recipe {recipe.name} yet: run glyphmill decide with it first")
-    outcomes = "('pending')" if pending else "('pending', 'kept')"
+    asked_at = _stages(recipe, extractors)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE open_images AS
-        SELECT image_id FROM lake.decisions WHERE recipe = {quoted(recipe.hash)} AND outcome IN {outcomes}"""
+        SELECT image_id, failed_bits FROM lake.decisions
+        WHERE recipe = {quoted(recipe.hash)} AND outcome <> 'duplicate' {"AND pending_bits <> 0" if pending else ""}"""
     )
     tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
     con.execute("CREATE OR REPLACE TEMP TABLE lacks (image_id VARCHAR, extractor VARCHAR, caption_ids VARCHAR[])")
@@ -188,7 +193,9 @@ def find_due(
         per_caption = extractor.per == "caption"
         keys = "image_id, caption_id" if per_caption else "image_id"
         ids = "list(caption_id ORDER BY caption_id)" if per_caption else "NULL"
-        lacking = "lake.captions SEMI JOIN temp.open_images USING (image_id)" if per_caption else "temp.open_images"
+        early = sum(1 << place for place, rule in enumerate(recipe.rules) if rule.stage <= asked_at[extractor.name])
+        lacking = f"(SELECT image_id FROM temp.open_images WHERE failed_bits & {early}::UBIGINT = 0) AS o"
+        lacking = f"lake.captions SEMI JOIN {lacking} USING (image_id)" if per_caption else lacking
         if (extractor.table.name,) in tables:
             version = quoted(version_of(extractor, folders()))
             measured = f"SELECT {keys} FROM lake.{extractor.table.name} WHERE version = {version}"
@@ -207,6 +214,17 @@ def find_due(
         )"""
     )
     return int(con.execute("SELECT count(*) FROM due").fetchall()[0][0])
+
+
+def _stages(recipe: Recipe, extractors: Sequence[Extractor]) -> dict[str, int]:
+    """For each extractor, the stage up to which no rule may fail for it to be worth running."""
+    first = min(scale.from_stage or 7 for scale in recipe.scales)
+    asked: dict[str, int] = {}
+    for extractor in reversed(extractors):  # those that come after it before itself
+        stages = [rule.stage for rule in recipe.rules if any(s.table == extractor.table.name for s in rule.signals)]
+        stages += [asked[e.name] for e in extractors if extractor.name in e.after]
+        asked[extractor.name] = max(first, min(stages, default=first))
+    return asked
 
 
 def jobs(

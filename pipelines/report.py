@@ -31,7 +31,8 @@ def funnel(con: duckdb.DuckDBPyConnection) -> Table:
     kept = steps[-1][5] if steps else 0
     total = steps[0][2] if steps else 0
     share = f"{kept / total:.1%} of {total:,}" if total else ""
-    table.add_column("stage", Text("kept"))
+    balanced = con.execute(f"SELECT 1 FROM ({_BALANCED}) LIMIT 1").fetchone() is not None
+    table.add_column("stage", Text("chosen" if balanced else "kept"))
     for heading in ("in", "dropped", "pending"):
         table.add_column(heading, justify="right")
     table.add_column("out", Text(f"{kept:,}"), justify="right")
@@ -69,6 +70,11 @@ def _reasons(con: duckdb.DuckDBPyConnection) -> dict[int | str, str]:
     by_stage: dict[int, list[tuple[str, int]]] = {}
     for stage, reason, images in con.execute(_LEFT_BY).fetchall():
         by_stage.setdefault(stage, []).append((reason, images))
+    for stage, reason, images in con.execute(
+        f"SELECT stage, reason, count(*) FROM ({_BALANCED}) GROUP BY ALL"
+    ).fetchall():
+        if reason is not None:
+            by_stage.setdefault(stage, []).append((reason, images))
     return told | {stage: _top(counts) for stage, counts in by_stage.items()}
 
 
@@ -80,6 +86,15 @@ def _top(counts: list[tuple[str, int]]) -> str:
 def _count(images: int) -> str:
     return f"{images:,}" if images else "-"
 
+
+# What becomes of each kept image in stages 6 and 7, where the recipe was balanced.
+_BALANCED = """
+SELECT CASE WHEN stage7 THEN NULL WHEN stage6 THEN 7 ELSE 6 END AS stage,
+    CASE WHEN stage7 THEN NULL WHEN stage6 THEN 'not the best of its leaf' WHEN category IS NULL THEN 'no category'
+        ELSE 'more than its leaf''s quota' END AS reason
+FROM balance SEMI JOIN decisions USING (image_id, recipe)
+WHERE recipe = (SELECT recipe FROM current_recipe)
+"""
 
 # Rules that images fail, or wait at, at the stage at which they leave the funnel.
 _LEFT_BY = """

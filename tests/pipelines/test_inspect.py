@@ -219,6 +219,29 @@ def test_a_loosened_recipe_shows_as_pending_until_it_is_inspected(tmp_path: Path
     assert rows(lake, f"SELECT count(*) FROM decisions WHERE recipe = '{loose.hash}' AND outcome = 'pending'") == [(0,)]
 
 
+def test_what_only_a_late_stage_drops_is_inspected_for_the_early_scale(
+    tmp_path: Path, photos: Path, signals: Path
+) -> None:
+    late = """
+[[stage]]
+number = 5
+name = "late"
+rules = [{ name = "wider", when = "width >= 162" }, { name = "lighter", when = "full_width >= 0" }]
+"""
+    staged = RECIPE.replace("LEAST", "1").replace("scales = [256]", "[[scale]]\nside = 64\nfrom_stage = 3") + late
+    chosen = loads(staged, "staged.toml", installed_tables())
+    lake = prepared(tmp_path / "lake", photos, chosen)
+    assert inspect(lake, chosen, engine=HERE).images == 4  # all but the small one and the one without a caption
+    assert decide(lake, chosen).counts["kept"] == 2
+    assert export(lake, chosen, engine=HERE).by_scale == {64: 4}
+    only_late = loads(staged.replace("from_stage = 3", "from_stage = 1"), "late.toml", installed_tables())
+    decide(lake, only_late)
+    again = raised(signals)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLYPHMILL_EXTRACTORS", str(again))
+        assert plan(lake, only_late) == "inspect: 4 images lack one of shade, words"
+
+
 def test_an_absent_extractor_is_refused_by_name_before_any_work(tmp_path: Path, photos: Path, signals: Path) -> None:
     lake = prepared(tmp_path / "lake", photos, recipe())
     text = RECIPE.replace("most_words >= LEAST", "beauty > 5")
