@@ -79,7 +79,7 @@ def planned_size(
     if not wanted:
         return 0, frozenset(leaf for leaf, share in shares.items() if share > 0)
     runs_out = {leaf: supply[leaf] / share for leaf, share in wanted.items()}
-    least = _level(keep * sum(supply[leaf] for leaf in wanted), wanted, supply)
+    least = min(_level(keep * sum(supply[leaf] for leaf in wanted), wanted, supply), max(runs_out.values()))
     counted = {leaf: share for leaf, share in wanted.items() if runs_out[leaf] >= least}
     scarce = frozenset(leaf for leaf, share in shares.items() if share > 0 and leaf not in counted)
     whole = math.fsum(counted.values())
@@ -176,11 +176,11 @@ def _water_level(
     total: float, keys: list[K], weights: Mapping[K, float], low: Mapping[K, float], high: Mapping[K, float]
 ) -> float:
     """The level at which the cut amounts sum to `total`, 0 or the last bend where none does."""
-    open_keys = [k for k in keys if weights[k] > 0]
-    bends = sorted({low[k] / weights[k] for k in open_keys} | {high[k] / weights[k] for k in open_keys})
+    # An amount rises between its two bends; both are compared as they were divided, so that no rounding moves a bend.
+    spans = [(low[k] / weights[k], high[k] / weights[k], weights[k]) for k in keys if weights[k] > 0]
     at, amount = 0.0, float(sum(low[k] for k in keys))
-    for bend in bends:
-        rising = math.fsum(weights[k] for k in open_keys if low[k] <= at * weights[k] < high[k])
+    for bend in sorted({bend for start, end, _ in spans for bend in (start, end)}):
+        rising = math.fsum(weight for start, end, weight in spans if start <= at < end)
         if amount + rising * (bend - at) >= total:
             return at + (total - amount) / rising if rising and total > amount else at
         if math.isfinite(bend):
