@@ -16,6 +16,7 @@ demo: $(VENV)/.has-demo            ## curate a small messy corpus and print the 
 	@$(BIN)/glyphmill demo --tour --lake demo/lake
 
 test: $(VENV)/.has-dev             ## the whole test suite
+	@.ci/fonts
 	$(BIN)/pytest -q -n $(JOBS)
 
 check: $(VENV)/.has-dev            ## lint, format and types

@@ -80,7 +80,7 @@ class PageReader:
     """A `Reader` on top of an engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     def read(self, image: Image.Image) -> list[Line]:
         """Lines of an upright RGB picture in reading order, those that cannot be read included."""
@@ -90,7 +90,7 @@ class PageReader:
 
     def read_line(self, image: Image.Image) -> tuple[str, float]:
         """Text and confidence of an RGB picture that shows one horizontal line and nothing else."""
-        return self._engine.read_line(_blue_first(image))
+        return self.engine.read_line(_blue_first(image))
 
     def _find(self, page: Pixels) -> list[Quad]:
         """Boxes of lines in the page's own pixels."""
@@ -102,7 +102,7 @@ class PageReader:
             wide, high = finding_size(width, height, most)
             how = cv2.INTER_AREA if wide * high < width * height else cv2.INTER_LINEAR
             seen = page if (wide, high) == (width, height) else cv2.resize(page, (wide, high), interpolation=how)
-            found = self._engine.find(np.asarray(seen, np.uint8))
+            found = self.engine.find(np.asarray(seen, np.uint8))
             scale = np.array([width / wide, height / high], np.float32)
             quads = [np.clip(quad * scale, 0, (width, height)).astype(np.float32) for quad in found]
             if width * height <= most or not any(min(sides(quad)) < LOW for quad in found):
@@ -114,9 +114,9 @@ class PageReader:
         if height > TALL * length:
             quad = turned(quad, 1)
         strip = cut(page, quad)
-        text, confidence = self._engine.read_line(strip)
+        text, confidence = self.engine.read_line(strip)
         if confidence < SURE:
-            other = self._engine.read_line(np.ascontiguousarray(strip[::-1, ::-1]))
+            other = self.engine.read_line(np.ascontiguousarray(strip[::-1, ::-1]))
             if other[1] > confidence:
                 (text, confidence), quad = other, turned(quad, 2)
         text = text.strip()

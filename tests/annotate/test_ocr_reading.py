@@ -70,7 +70,8 @@ def test_tiny_and_empty_pictures_have_no_lines(size: tuple[int, int]) -> None:
 def test_the_detector_sees_no_more_than_it_may(width: int, height: int, most: int) -> None:
     wide, high = finding_size(width, height, most)
     assert wide % STEP == high % STEP == 0
-    assert wide >= STEP and high >= STEP
+    assert wide >= STEP
+    assert high >= STEP
     assert (wide - STEP / 2) * (high - STEP / 2) <= max(most, STEP * STEP * max(width, height))
 
 

@@ -38,7 +38,8 @@ def test_blind_is_what_is_misread_alone_and_in_a_row() -> None:
     found = ocr_blind.measure(reader, "山水犇\U000f1111", [font], steps.append)
     assert found.misread == (Misread("犇", "奔"),)
     assert found.absent == ("\U000f1111",)
-    assert found.tested == 4 and steps == [1, 2, 3, 4]
+    assert found.tested == 4
+    assert steps == [1, 2, 3, 4]
 
 
 def test_a_glyph_read_right_in_one_font_is_enough() -> None:
