@@ -129,7 +129,7 @@ class Flow:
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(*tasks, return_exceptions=True)
             for pool in (self._readers, self._encoders, self._judges):
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)  # what they hold open is closed after this
             await self.backend.close()
 
     async def _chain(self, request: Request) -> Outcome | None:
