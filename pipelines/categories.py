@@ -24,8 +24,10 @@ PORTRAIT_FACE = 0.04  # share of the picture from which on the largest face make
 TEXT_SHARE = 0.05  # share of the picture from which on its text makes it text-rich
 TEXT_LINES = 3  # ... and lines; one large word is enough from TEXT_SHARE_ALONE on
 TEXT_SHARE_ALONE = 0.12
-PAGE_LINES = 8
+DENSE_LINES = 20  # ... and from so many lines on their share does not matter
+PAGE_LINES = 8  # lines of a page that is flat and pale; a photographed page has DENSE_LINES
 FLAT_ENTROPY = 5.0  # bits: below it a picture is drawn, printed or a screen
+PHOTO_ENTROPY = 6.9  # bits: from it on a picture is a photograph, and its few words are a sign rather than a poster
 
 #: Leaves that a kind of picture, as annotators name them, stands for.
 IMAGE_TYPES: Mapping[str, str] = {
@@ -138,7 +140,8 @@ class Assigner:
         return None if best is None else (best, said.confidence * BY_KEYWORD)
 
     def by_rules(self, facts: ImageFacts) -> tuple[Leaf, float]:
-        """The leaf that captions and signals speak for, and a confidence that grows with its lead over the next."""
+        """The leaf that captions and signals speak for. The confidence grows with what speaks for it, up to the naming
+        of one subject, and with its class's lead over the next."""
         scores = self.matcher.total(facts.captions)
         for path, score in _signs(facts).items():
             place = self._place(path)
@@ -150,7 +153,7 @@ class Assigner:
         others = [s for leaf, s in zip(self.taxonomy.leaves, scores, strict=True) if leaf.class_name != best.class_name]
         own = max(s for leaf, s in zip(self.taxonomy.leaves, scores, strict=True) if leaf.class_name == best.class_name)
         lead = own / (own + max(others, default=0.0))
-        return best, RULES_CEILING * lead
+        return best, RULES_CEILING * lead * min(1.0, own)
 
     def _best(self, scores: Sequence[float]) -> Leaf | None:
         """The leaf with the highest score; a `rest` leaf gives way to a sibling that is spoken of too."""
@@ -177,7 +180,9 @@ def is_text_rich(facts: ImageFacts) -> bool:
         share = facts.annotated.text_share
     if share is None:
         return False
-    return share >= TEXT_SHARE_ALONE or (share >= TEXT_SHARE and (lines is None or lines >= TEXT_LINES))
+    if share >= TEXT_SHARE_ALONE or (lines or 0) >= DENSE_LINES:
+        return True
+    return share >= TEXT_SHARE and (lines is None or lines >= TEXT_LINES)
 
 
 def _is_portrait(facts: ImageFacts, leaf: Leaf, confidence: float) -> bool:
@@ -198,13 +203,13 @@ def _signs(facts: ImageFacts) -> dict[str, float]:
     pale = facts.luma is not None and facts.luma > 190 and (facts.saturation or 0.0) < 0.15
     if is_text_rich(facts):
         lines = facts.text_lines or 0
-        if pale and lines >= PAGE_LINES:
+        if flat and facts.format == "png" and _screen(facts):
+            found["Design/user interfaces"] = 0.8
+        elif lines >= DENSE_LINES or (pale and lines >= PAGE_LINES):
             found["Design/documents"] = 0.8
-        elif flat and facts.format == "png" and _screen(facts):
-            found["Design/user interfaces"] = 0.6
         elif flat:
             found["Design/documents"] = 0.5
-        else:
+        elif facts.entropy is None or facts.entropy < PHOTO_ENTROPY:
             found["Design/posters"] = 0.5
     elif flat:
         found["Design/graphics"] = 0.3
