@@ -9,7 +9,6 @@ import pytest
 from decision_lakes import Row, fill, new_lake, recipe
 from PIL import Image
 
-from pipelines.decide import decide
 from pipelines.signals_plot import Bars, Histogram, listed, measure, plot, thresholds
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake
@@ -127,9 +126,3 @@ def test_integer_signals_are_asked_in_their_own_type() -> None:
         (found,) = thresholds(con, asked, asked.signals[0], "INTEGER", [0.0, 100.0, 300.0])
     assert found.value == pytest.approx(255.5, abs=0.51)
     assert found.keeps == "above"
-
-
-def test_decided_or_not_makes_no_difference(lake: Lake) -> None:
-    before = histogram(lake, "luma").cuts
-    decide(lake, recipe(RULES))
-    assert histogram(lake, "luma").cuts == before

@@ -17,7 +17,7 @@ SELECT
     count(*) AS characters,
     count(*) / sum(count(*)) OVER (PARTITION BY level) AS share_of_level,
     count(*) FILTER (chosen > 0) AS in_stage6,
-    sum(copies) AS copies,
+    round(sum(copies), 2) AS copies,
     array_to_string(list(token ORDER BY images, token)[:20], '') AS examples
 FROM token
 GROUP BY level, at_least
