@@ -33,7 +33,7 @@ _FACE = pa.struct([("box", pa.list_(F32)), ("score", F32)])
 COLUMNS = (
     Column("face_count", pa.int32(), "faces found: upright and from the front, unless [faces] names another detector"),
     Column("largest_face_share", F32, "area of the largest face's box over the picture's, 0 to 1; 0 without a face"),
-    Column("blurred_faces", pa.int32(), "faces among them whose detail was taken away while that around them was left"),
+    Column("blurred_faces", pa.int32(), "faces, unsure ones too, whose detail was taken away while that around them was left"),
     Column("mosaicked_faces", pa.int32(), "pixelated regions of a face's proportions; nobody can tell what they hide"),
     Column("faces", pa.list_(_FACE), "each face, largest first: box x, y, width, height in pixels; score 0 to 1"),
 )
@@ -41,8 +41,8 @@ COLUMNS = (
 #: Longest side that blur is judged at, pixels.
 BLUR_VIEW = 1024
 #: A face is blurred whose detail is less than this part of that around it, where there is some (mean square of luma's
-#: Laplacian).
-BLURRED, AROUND_AT_LEAST = 0.12, 40.0
+#: Laplacian); an unsure one, less than the second part.
+BLURRED, BLURRED_AWAY, AROUND_AT_LEAST = 0.12, 0.02, 40.0
 #: Width over height of a pixelated region that may be a face, and its largest share of the picture.
 FACE_PROPORTIONS, FACE_SHARE = (0.5, 1.6), 0.35
 
@@ -53,27 +53,35 @@ def measure(batch: Sequence[Sample]) -> list[dict[str, object]]:
         return [row(sample.full, detect(sample.full)) for sample in batch]
 
 
-def row(image: Image.Image, faces: Sequence[Face]) -> dict[str, object]:
-    """The columns of a picture with these faces."""
+def row(image: Image.Image, found: Sequence[Face]) -> dict[str, object]:
+    """The columns of a picture in which a detector found these."""
+    faces = face_boxes.sure(found)
     area = image.width * image.height
     largest = max((face.box[2] * face.box[3] for face in faces), default=0.0)
     return {
         "face_count": len(faces),
         "largest_face_share": round(min(1.0, largest / area), 4),
-        "blurred_faces": blurred(image, faces),
+        "blurred_faces": blurred(image, found),
         "mosaicked_faces": mosaicked(image),
         "faces": [{"box": list(face.box), "score": face.score} for face in faces],
     }
 
 
 def blurred(image: Image.Image, faces: Sequence[Face]) -> int:
-    """How many of the faces have far less detail than what is right around them."""
+    """How many of the finds have far less detail than what is right around them; of unsure ones, next to none."""
     if not faces:
         return 0
     scale = min(1.0, BLUR_VIEW / max(image.size))
     size = (max(3, round(image.width * scale)), max(3, round(image.height * scale)))
     detail = _detail(np.asarray(image.convert("L").resize(size, Image.Resampling.BOX)).astype(np.float32))
-    return sum(_is_blurred(detail, tuple(value * scale for value in face.box)) for face in faces)
+    return sum(
+        _is_blurred(
+            detail,
+            tuple(value * scale for value in face.box),
+            BLURRED if face.score >= face_boxes.SURE else BLURRED_AWAY,
+        )
+        for face in faces
+    )
 
 
 def _detail(level: Floats) -> Floats:
@@ -84,7 +92,7 @@ def _detail(level: Floats) -> Floats:
     return out
 
 
-def _is_blurred(detail: Floats, box: tuple[float, ...]) -> bool:
+def _is_blurred(detail: Floats, box: tuple[float, ...], least: float) -> bool:
     x, y, width, height = box
     # The middle of the box is face in any pose; what lies within half a face of the box is head, shoulders, ground.
     inside = detail[_span(y + 0.2 * height, 0.6 * height), _span(x + 0.2 * width, 0.6 * width)]
@@ -93,7 +101,7 @@ def _is_blurred(detail: Floats, box: tuple[float, ...]) -> bool:
     if not inside.size or wide.size <= face.size:
         return False
     around = (float(wide.sum()) - float(face.sum())) / (wide.size - face.size)
-    return around >= AROUND_AT_LEAST and float(inside.mean()) < BLURRED * around
+    return around >= AROUND_AT_LEAST and float(inside.mean()) < least * around
 
 
 def _span(start: float, length: float) -> slice:

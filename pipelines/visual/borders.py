@@ -100,8 +100,10 @@ def _bar(lines: Colours) -> tuple[int, float]:
     if plain[: most + 1].all():
         return 0, 0.0
     thick = int(np.argmin(plain))
-    # JPEG and resizing smear the edge over two lines.
-    return thick, float(unlike[thick : thick + 3].mean(axis=1).max())
+    # JPEG and resizing smear the edge over two lines. Against the bar's last lines: a sky changes as well, but slowly.
+    last = np.median(lines[max(0, thick - 2)], axis=0)
+    step = np.abs(lines[thick : thick + 3] - last).max(axis=2) > LEVELS
+    return thick, float(step.mean(axis=1).max())
 
 
 def _blurred(level: Floats) -> Border:

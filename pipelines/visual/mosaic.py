@@ -22,17 +22,20 @@ BAND, STEP = 16, 8
 #: Pixels that a run of lines must cover, and the least number of squares.
 SPAN, SQUARES = 40, 4
 #: The mean step on the lines in levels, and how many times that between them.
-LINE, CONTRAST = 1.8, 3.5
+LINE, CONTRAST = 1.2, 3.5
 #: The least share of the lines that are a step of one level or more.
-STEPS = 0.7
+STEPS = 0.6
 #: A difference larger than this counts as this: one hard edge is no grid.
 CAP = 12.0
+#: At least this share of the squares lies well between the darkest and the lightest.
+MIDDLE = 0.15
 #: A smaller share of the picture is texture that happens to look so: what a rule should ask for.
 LEAST_SHARE = 0.005
 #: The least number of squares in a region.
-REGION_SQUARES = 16
-#: Over a whole region: lines against what lies between them. JPEG's own blocks stand out by LINE levels, not by more.
-WHOLE_CONTRAST, JPEG_LINE = 3.0, 2.5
+REGION_SQUARES = 9
+#: Over a whole region: lines against what lies between them. JPEG's own blocks of 8 pixels stand out by less than the
+#: second, or lie, in either direction, where a file that was not cropped has them.
+WHOLE_CONTRAST, JPEG_LINE = 2.5, 4.0
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,17 @@ def periods(level: Floats) -> Floats:
         good = (on >= LINE) & (on >= CONTRAST * off) & (steps >= STEPS)
         # Multiples of the true period fit as well, and no better: the smaller one has the advantage.
         score = np.where(good, (on - off) / np.float32(np.sqrt(period)), np.float32(0))
-        for row, start in zip(*np.nonzero(good), strict=True):
-            span = slice(start, start + at[-1] + 1)
-            better = best[row, span] < score[row, start]
-            best[row, span][better] = score[row, start]
-            found[row, span][better] = period
+        # A run counts for every column from its first line to its last: the best of the runs that cover a column.
+        covering = np.zeros((rows, columns), np.float32)
+        covering[:, :starts] = score
+        reach = 1
+        while reach < at[-1] + 1:
+            more = min(reach, at[-1] + 1 - reach)
+            covering[:, more:] = np.maximum(covering[:, more:], covering[:, :-more])
+            reach += more
+        better = covering > best
+        best[better] = covering[better]
+        found[better] = period
     return found[:, ::STEP]
 
 
@@ -138,19 +147,23 @@ def _is_grid(level: Floats, box: Box, period: float) -> bool:
     """Whether lines stand out in both directions of the region as a whole: bands are too short to tell from texture."""
     x, y, width, height = box
     part = level[y : y + height, x : x + width]
-    for values in (part, part.T):
+    jpeg = abs(period - 8) <= 0.5
+    aligned = False
+    for values, start in ((part, x), (part.T, y)):
         profile = np.abs(np.diff(values, axis=1)).mean(axis=0)
         lines = np.sort(profile)[-max(1, round(len(profile) / period)) :].mean()
-        jpeg = abs(period - 8) <= 0.5 or abs(period - 16) <= 0.5
         if lines < WHOLE_CONTRAST * (np.median(profile) + 0.25) or (jpeg and lines < JPEG_LINE):
             return False
-    return True
+        phases = [float(np.median(profile[(phase - start) % 8 :: 8])) for phase in range(8)]
+        aligned |= max(phases) == phases[7]
+    return not (jpeg and aligned)
 
 
 def _many_levels(gray: Gray, box: Box, period: float) -> bool:
-    """Whether the squares of a region have more than two or three levels between them."""
+    """Whether the squares of a region have more than two levels: some are neither near the darkest nor the lightest."""
     x, y, width, height = box
     step = max(1, int(period))
-    levels = gray[y + step // 2 : y + height : step, x + step // 2 : x + width : step].ravel()
-    histogram = np.sort(np.bincount(levels >> 4, minlength=16))[::-1]
-    return bool(histogram[:2].sum() < 0.8 * levels.size)
+    levels = gray[y + step // 2 : y + height : step, x + step // 2 : x + width : step].astype(np.float64)
+    low, high = np.percentile(levels, [5, 95])
+    near = 0.2 * (high - low)
+    return bool(((levels > low + near) & (levels < high - near)).mean() > MIDDLE)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from pipelines.visual.views import Floats, luma, reduced
@@ -20,6 +21,8 @@ from pipelines.visual.views import Floats, luma, reduced
 VIEW = 640
 #: Detail finer than this (pixels, sigma) is kept, of at most CLIP levels, over its own mean strength within AROUND.
 FINE, CLIP, AROUND = 3.0, 10.0, 16.0
+#: Mean square of that below which the picture is blank.
+LEAST_DETAIL = 1e-4
 #: Exponent of the spectrum: 1 is plain autocorrelation, 0 a single point.
 WHITEN = 0.7
 #: Distances of less than this many pixels are the pattern itself.
@@ -38,23 +41,25 @@ def strength(image: Image.Image, without: Sequence[tuple[float, ...]] = ()) -> f
     154 photographs stay below 5.5; a tiled mark reaches 18 in the median. `without`: quads (x, y four times, pixels of
     the picture) of what is not to be looked at: lines of ordinary text, which repeat themselves as well.
     """
-    import cv2
-
     small = reduced(image, VIEW)
     if min(small.size) < 4 * NEAREST:
         return 0.0
-    detail = _even_detail(luma(small).astype(np.float32))
     scale = small.width / image.width
-    for quad in without:
-        corners = np.rint(np.array(quad, np.float64).reshape(4, 2) * scale).astype(np.int32)
-        cv2.fillConvexPoly(detail, corners, (0.0,))
+    corners = [np.rint(np.array(quad, np.float64).reshape(4, 2) * scale).astype(np.int32) for quad in without]
+    detail = _even_detail(luma(small).astype(np.float32), corners)
+    if float(np.square(detail).mean(dtype=np.float64)) < LEAST_DETAIL:
+        return 0.0
     return _lattice(_peaks(_autocorrelation(detail)))
 
 
-def _even_detail(level: Floats) -> Floats:
+def _even_detail(level: Floats, without: Sequence[npt.NDArray[np.int32]]) -> Floats:
+    """Fine detail of (height, width) luma at an even strength, mean 0; 0 within the quads `without` and beside them."""
     import cv2
 
     detail = np.clip(level - cv2.GaussianBlur(level, (0, 0), FINE), -CLIP, CLIP)
+    for corners in without:
+        cv2.fillConvexPoly(detail, corners, (0.0,))
+        cv2.polylines(detail, [corners], True, (0.0,), round(6 * FINE))  # what they leave beside them
     spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), AROUND)) + 1.5
     out: Floats = (detail / spread).astype(np.float32)
     out -= np.float32(out.mean(dtype=np.float64))
