@@ -11,7 +11,7 @@ import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 
@@ -223,6 +223,7 @@ def find_taxonomy(path_or_name: str | Path) -> Path:
     raise UsageError(f"no taxonomy {path_or_name}: give the path of a TOML file or one of {', '.join(sorted(shipped))}")
 
 
+@cache
 def read_taxonomy(text: str, label: str) -> Taxonomy:
     """Like `load_taxonomy`, from text; `label` names the taxonomy in errors."""
     try:

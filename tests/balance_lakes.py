@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from decision_lakes import SIGNALS, Row, fill, image_id, recipe
 
 from pipelines.decide import decide
+from pipelines.engines import Result
 from pipelines.recipe import Recipe
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.lake import Lake
@@ -28,6 +30,28 @@ number = 7
 name = "best of leaf"
 [balance]
 """
+
+
+U, R, V = TypeVar("U"), TypeVar("R"), TypeVar("V")
+K = TypeVar("K", bound=Hashable)
+
+
+class Here:
+    """An engine that works where it is called: no process is started."""
+
+    name = "here"
+
+    def map(
+        self, work: Callable[[U], R], units: Iterable[U], *, setup: Callable[[], None] | None = None
+    ) -> Iterator[Result[U, R]]:
+        for unit in units:
+            yield Result(unit, work(unit))
+
+    def group(self, rows: Iterable[R], key: Callable[[R], K], reduce: Callable[[K, list[R]], V]) -> Iterator[V]:
+        found: dict[K, list[R]] = {}
+        for row in rows:
+            found.setdefault(key(row), []).append(row)
+        return (reduce(name, members) for name, members in found.items())
 
 
 def balanced_recipe(settings: str = "") -> Recipe:

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from balance_lakes import balanced_recipe, category_row, ocr_row, put
+from balance_lakes import Here, balanced_recipe, category_row, ocr_row, put
 from decision_lakes import SIGNALS, Row, fill, image_id, new_lake
 
 from pipelines.balance import balance
 from pipelines.categorize import categorize
 from pipelines.decide import decide
-from pipelines.engines.local import LocalEngine
 from pipelines.mine import fuse, mine
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
@@ -47,7 +46,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def test_only_what_changed_is_categorised_again(lake: Lake) -> None:
-    engine = LocalEngine(workers=1)
+    engine = Here()
     first = categorize(lake, engine=engine)
     assert (first.images, first.committed) == (5, True)
     assert categories(lake) == {
@@ -69,7 +68,7 @@ def test_only_what_changed_is_categorised_again(lake: Lake) -> None:
 
 
 def test_facts_that_change_and_change_back_are_followed(lake: Lake) -> None:
-    engine = LocalEngine(workers=1)
+    engine = Here()
     categorize(lake, engine=engine)
     states = []
     for share in (0.4, 0.0, 0.4):
@@ -101,7 +100,7 @@ def test_the_annotation_is_believed_before_captions(lake: Lake) -> None:
         "corrections": [], "raw": "", "attempts": 1,
     }  # fmt: skip
     put(lake, "annotations", [said])
-    categorize(lake, engine=LocalEngine(workers=1))
+    categorize(lake, engine=Here())
     (row,) = rows(lake, f"FROM signals_category WHERE image_id = '{image_id('dog')}'")
     assert (row["category"], row["category_origin"], row["ai_generated"], row["text_track"]) == (
         "Design/arts", "annotation", True, True,
@@ -110,15 +109,15 @@ def test_the_annotation_is_believed_before_captions(lake: Lake) -> None:
 
 def test_a_scorer_that_is_not_configured_is_refused(lake: Lake) -> None:
     with pytest.raises(UsageError, match="zero-shot by nobody cannot be run"):
-        categorize(lake, engine=LocalEngine(workers=1), scorer="nobody")
+        categorize(lake, engine=Here(), scorer="nobody")
     with pytest.raises(UsageError, match="en or zh"):
-        categorize(lake, engine=LocalEngine(workers=1), language="fr")
+        categorize(lake, engine=Here(), language="fr")
 
 
 def test_mining_by_keyword_looks_at_what_balance_did_not_take(lake: Lake) -> None:
     chosen = balanced_recipe("size = 20")
     fill(lake, {"dark": {"luma": 2.0}}, captions=[("dark", "raw", "slides of a lecture")], batch="b2")
-    categorize(lake, engine=LocalEngine(workers=1))
+    categorize(lake, engine=Here())
     decide(lake, chosen)
     balance(lake, chosen)
     found = mine(lake, chosen, "slides")
