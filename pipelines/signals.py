@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.errors import UsageError
-from warehouse.schema import ANNOTATIONS, ANNOTATORS, CAPTIONS, INPUTS, SIGNAL_STATUS, Table
+from warehouse.schema import ANNOTATIONS, ANNOTATORS, CAPTIONS, EDITS, INPUTS, SIGNAL_STATUS, Table
 
 SIGNAL_PREFIX = "signals_"
 
@@ -72,6 +72,9 @@ DERIVED: tuple[Signal, ...] = (
         "it belongs to a blocked evaluation set, by id, near pair or caption: see the view evaluation_matches",
         none="false",
     ),
+    Signal("in_edit_pair", "edit_members", "true", "it is a reference or the target of an edit pair", none="false"),
+    Signal("edit_identity", "edit_members", "min(identity)", "least `identity` of its edit pairs, see `edits`"),
+    Signal("edit_change", "edit_members", "max(changed_share)", "largest `changed_share` of its edit pairs, see `edits`"),
     Signal("annotated", "annotated", "true", "an annotator described it successfully", none="false"),
     Signal("annotation_confidence", "annotated", "annotation.confidence", "the annotator's confidence, 0 to 1"),
     Signal("image_type", "annotated", "annotation.image_type", "photograph | poster | slide | ..., by the annotator"),
@@ -85,6 +88,10 @@ SOURCES = {
     "captions": "{prefix}captions GROUP BY image_id",
     "synthetic": "{prefix}captions WHERE kind = 'synthetic' GROUP BY image_id",
     "evaluation": "{prefix}evaluation_matches GROUP BY image_id",
+    "edit_members": (
+        "(SELECT unnest(list_append(reference_ids, target_id)) AS image_id, identity, changed_share "
+        "FROM {prefix}edits WHERE status = 'ok') GROUP BY image_id"
+    ),
     # one annotation an image: of the most trusted annotator, then the most confident one
     "annotated": (
         "{prefix}annotations WHERE status = 'success' QUALIFY 1 = row_number() OVER (PARTITION BY image_id "
@@ -159,7 +166,7 @@ def source_of(table: str, signals: Sequence[Signal], prefix: str = "") -> str:
 
 def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
     """Create the tables that `relation` reads, without rows, so that a predicate can be checked without a lake."""
-    for table in (INPUTS, CAPTIONS, ANNOTATIONS, *tables):
+    for table in (INPUTS, CAPTIONS, ANNOTATIONS, EDITS, *tables):
         con.register("empty_rows", table.empty())
         con.execute(f"CREATE TABLE {table.name} AS FROM empty_rows")
         con.unregister("empty_rows")

@@ -24,9 +24,11 @@ def _commands(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]
 
 COMMANDS = _commands(ROOT)
 
-
 GROUPED = {
     ("captions", "fuse"),
+    ("balance", "mine"),
+    *(("ocr", name) for name in ("read", "blind")),
+    *(("signals", name) for name in ("list", "plot")),
     *(("recipe", name) for name in ("check", "show")),
     ("annotate", "schema"),
     *(("audit", name) for name in ("sample", "sheet", "record")),
@@ -38,6 +40,9 @@ def test_the_commands_of_the_design_are_there() -> None:
         "curate",
         "scan",
         "near",
+        "inspect",
+        "categorize",
+        "gallery",
         "block",
         "edits",
         "decide",
