@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from decision_lakes import SIGNALS, recipe
 
+from pipelines.inspect import chosen_extractors
 from pipelines.recipe import Recipe, load, loads
 from warehouse.errors import UsageError
 from warehouse.schema import Column, signal_table
@@ -46,6 +47,26 @@ def test_basic_loads_by_name_and_reads_only_what_scan_measures() -> None:
     assert basic.name == "basic"
     assert {s.table for s in basic.signals} <= {"signals_header", "signals_pixels"}
     assert {s.number for s in basic.stages} == {1, 2}
+
+
+@pytest.mark.parametrize("name", ["basic", "starter", "qwen-image", "qwen-image-2"])
+def test_shipped_recipes_load_and_say_why(name: str) -> None:
+    recipe = load(name)
+    assert recipe.name == name
+    assert all(rule.doc for rule in recipe.rules)
+    assert name == "basic" or [s.number for s in recipe.stages] == [1, 2, 3, 4, 5, 6, 7]
+    assert (recipe.balance is None) == (name == "basic")
+
+
+def test_a_recipe_that_needs_absent_weights_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nowhere = tmp_path / "models.toml"
+    nowhere.write_text("")
+    monkeypatch.setenv("GLYPHMILL_MODELS", str(nowhere))
+    with pytest.raises(
+        UsageError, match=r"recipe qwen-image, rule '[^']+': extractor \S+ cannot run here: put a section"
+    ):
+        chosen_extractors(load("qwen-image"))
+    assert [e.name for e in chosen_extractors(load("basic"))] == []
 
 
 def test_a_path_loads_too(tmp_path: Path) -> None:
