@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from difflib import SequenceMatcher
 
+from annotate.captions.language import count_han, detect
 from annotate.facts import Facts, ReadLine
-from annotate.language import count_han, detect
 from annotate.schema import ABNORMAL, MAX_TEXT_LINES, Abnormal, Annotation, Box, TextLanguage, TextLine, Thing
 
 Rule = Callable[[Annotation, Facts], Annotation]

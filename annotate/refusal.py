@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from annotate.caption_phrases import REFUSALS
-from annotate.quotes import without_quotes
+from annotate.captions.phrases import REFUSALS
+from annotate.captions.quotes import without_quotes
 
 #: Characters in which a refusal shows itself. The same words further on may well be a part of a description.
 OPENING = 240

@@ -28,7 +28,7 @@ from faced_pictures import Count, Labelled, astronaut, captioned, composites, hi
 from known_marks import BORDERED, WATERMARKED  # noqa: E402
 from marred_pictures import as_jpeg, half, with_border, with_mosaic, with_watermark  # noqa: E402
 
-from annotate import ocr  # noqa: E402
+from annotate.ocr import reader as ocr  # noqa: E402
 from pipelines.decode import decode_full  # noqa: E402
 from pipelines.extractors import codes, faces, native  # noqa: E402
 from pipelines.extractors import ocr as ocr_signals  # noqa: E402

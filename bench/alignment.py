@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "pipel
 from pictures import encoded
 from tiny_models import ALL, drawn, write_models
 
-from annotate.encoders import BATCH
-from annotate.forward import alone, in_fixed_batches
+from annotate.scoring.encoders import BATCH
+from annotate.scoring.forward import alone, in_fixed_batches
 from annotate.torchvision_shim import prepare_torchvision
 from pipelines.extractors import discover
 from pipelines.extractors.base import CaptionText, Described, Sample

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import recipe as recipes
-from pipelines.balance import balance
-from pipelines.category_table import CATEGORY
+from pipelines.balancing.balance import balance
+from pipelines.balancing.hanzi import levels
+from pipelines.categories.table import CATEGORY
+from pipelines.categories.taxonomy import load_taxonomy
 from pipelines.decide import decide
 from pipelines.extractors import discover
-from pipelines.hanzi import levels
-from pipelines.taxonomy import load_taxonomy
 from warehouse.commit import RunInfo, commit
 from warehouse.lake import Lake
 from warehouse.schema import CAPTIONS, INPUTS

@@ -91,9 +91,7 @@ def _fresh(worker: str, root: Path, turn: int) -> dict[str, Any]:
 
 
 def _work(worker: str, root: Path, turn: int) -> dict[str, object]:
-    text = (
-        recipes.find("basic").read_text(encoding="utf-8").replace('name = "basic"', f'name = "basic {turn}"', 1)
-    )
+    text = recipes.find("basic").read_text(encoding="utf-8").replace('name = "basic"', f'name = "basic {turn}"', 1)
     recipe = recipes.loads(text, "basic", recipes.installed_tables())
     lake = Lake.open(root)
     started = time.monotonic()

@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import ocr_pages
 from ocr_pages import Score, Script
 
-from annotate import ocr
-from annotate.ocr_agreement import agreement, normalised
-from annotate.ocr_reading import PageReader
+from annotate.ocr import reader as ocr
+from annotate.ocr.agreement import agreement, normalised
+from annotate.ocr.reading import PageReader
 from pipelines.extractors.ocr import row
 
 SCRIPTS: tuple[Script, ...] = ("english", "chinese", "mixed")

@@ -1,7 +1,7 @@
-"""The view `all_signals`: one row per image with every signal that any extractor of the lake gave, as recipes read it.
+"""The view `all_signals`: one row per image with every signal that an extractor of the lake gave, as recipes read it.
 
-The views `signals` and `samples` hold scan's own signals and are fast over many millions of images; this one joins every
-signal table, and is made anew when the lake has got one more.
+The views `signals` and `samples` hold scan's own signals and are fast over many millions of images; this one joins
+every signal table, and is made anew when the lake has got one more.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.balance import balance
-from pipelines.categorize import categorize
+from pipelines.balancing.balance import balance
+from pipelines.categories.categorize import categorize
 from pipelines.decide import DecideSummary, decide
 from pipelines.engines import Engine
 from pipelines.export import ExportSummary, export

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines import all_signals
-from pipelines.category_table import CATEGORY
+from pipelines.categories.table import CATEGORY
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, installed_tables, stored_tables
 from pipelines.signals import HEADER, PIXELS, SIGNAL_PREFIX, Signal, known_signals, relation

@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from annotate.language import detect
+from annotate.captions.language import detect
 from pipelines import scan
 from pipelines.edit_checks import Checks, check, region_of_mask, region_of_quad
 from pipelines.engines import Engine

@@ -18,8 +18,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.balance import ENOUGH_PIXELS
-from pipelines.category_table import CATEGORY
+from pipelines.balancing.balance import ENOUGH_PIXELS
+from pipelines.categories.table import CATEGORY
 from pipelines.decide import pairs_in_force
 from pipelines.default_caption import DEFAULT_CAPTION, choices
 from pipelines.engines import Engine

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from annotate.fuse import VERSION, fuse
-from annotate.language import detect
+from annotate.captions.fuse import VERSION, fuse
+from annotate.captions.language import detect
 from pipelines.engines import Engine
 from pipelines.progress import Progress, silent
 from warehouse.commit import RunInfo, commit_parts, uncommitted

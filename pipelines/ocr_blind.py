@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from annotate.ocr_blind import Misread
+from annotate.ocr.blind import Misread
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.lake import Lake, quoted
 from warehouse.schema import OCR_BLIND

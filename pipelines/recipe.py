@@ -20,8 +20,8 @@ from typing import Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from pipelines.balance_entry import BalanceEntry
-from pipelines.category_table import CATEGORY
+from pipelines.balancing.entry import BalanceEntry
+from pipelines.categories.table import CATEGORY
 from pipelines.predicate import Predicate, PredicateError, Traits, functions, parse, refuse_fickle
 from pipelines.signals import SIGNAL_PREFIX, Signal, empty_tables, known_signals, relation
 from warehouse.errors import UsageError

@@ -21,7 +21,7 @@ from drawn_pages import _COMMON as WORDS
 from drawn_pages import font_names
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from annotate.ocr_script import shares
+from annotate.ocr.script import shares
 
 Script = Literal["english", "chinese", "mixed"]
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 
 from annotate.backends.base import Answer, Meter, Request, Status
-from annotate.caption_rules import invalid
+from annotate.captions.language import detect
+from annotate.captions.rules import invalid
 from annotate.expert_rules import code_counts, language_of, measured_abnormal, text_line
 from annotate.facts import Facts, KnownCaption
-from annotate.language import detect
 from annotate.schema import MAX_TEXT_LINES, Annotation, Caption, CaptionLanguage, ImageType
 
 VERSION = "1"

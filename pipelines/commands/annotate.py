@@ -88,7 +88,7 @@ def annotate(
         return
     from annotate.backends.base import Status
     from annotate.vision import Sizing
-    from pipelines import annotate as job
+    from pipelines.annotating import annotate as job
     from pipelines.progress import bar
     from warehouse.errors import UsageError
     from warehouse.lake import Lake

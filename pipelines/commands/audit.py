@@ -46,7 +46,7 @@ def sheet(
     Example: [bold]glyphmill audit sheet --rule clear --out clear.png --lake lake[/bold]
     """
     from pipelines import audit as job
-    from pipelines.audit_sheet import audit_sheet
+    from pipelines.looking.audit_sheet import audit_sheet
     from warehouse.errors import UsageError
     from warehouse.files import replacing
     from warehouse.lake import Lake

@@ -40,7 +40,7 @@ def categorize(
 
     Example: [bold]glyphmill categorize --lake lake[/bold]
     """
-    from pipelines import categorize as job
+    from pipelines.categories import categorize as job
     from pipelines.progress import bar
     from warehouse.lake import Lake
 
@@ -72,9 +72,9 @@ def balance(
     """
     if context.invoked_subcommand is not None:
         return
-    from pipelines import balance as job
     from pipelines import recipe as recipes_module
-    from pipelines.balance_report import print_balance
+    from pipelines.balancing import balance as job
+    from pipelines.balancing.report import print_balance
     from pipelines.progress import bar
     from warehouse.errors import UsageError
     from warehouse.lake import Lake
@@ -102,9 +102,9 @@ def mine(
 
     Example: [bold]glyphmill balance mine Design/slides --lake lake --limit 20[/bold]
     """
-    from pipelines import mine as job
     from pipelines import recipe as recipes_module
-    from pipelines.balance_report import print_found
+    from pipelines.balancing import mine as job
+    from pipelines.balancing.report import print_found
     from warehouse.lake import Lake
 
     chosen = recipes_module.load(recipe)

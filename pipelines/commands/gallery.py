@@ -25,7 +25,7 @@ def gallery(
 
     Example: [bold]glyphmill gallery --lake lake --out gallery.png[/bold]
     """
-    from pipelines.gallery import gallery as draw
+    from pipelines.looking.gallery import gallery as draw
     from warehouse.lake import Lake
 
     files = draw(Lake.open(lake, read_only=True), out, each=each, columns=columns)

@@ -22,7 +22,7 @@ def read(
 
     Example: [bold]glyphmill ocr read poster.jpg[/bold]
     """
-    from annotate import ocr as engine
+    from annotate.ocr import reader as engine
     from pipelines.decode import decode_full
     from pipelines.reasons import UnreadableError
     from warehouse.errors import UsageError
@@ -53,8 +53,8 @@ def blind(
 
     Example: [bold]glyphmill ocr blind --font NotoSansCJK-Regular.ttc --out blind.tsv[/bold]
     """
-    from annotate import ocr as engine
-    from annotate import ocr_blind
+    from annotate.ocr import blind as ocr_blind
+    from annotate.ocr import reader as engine
     from pipelines.ocr_blind import record
     from pipelines.progress import bar
     from warehouse.errors import UsageError

@@ -24,7 +24,7 @@ def list_signals(lake: LakeOption) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from pipelines.signals_plot import listed
+    from pipelines.looking.signals_plot import listed
     from warehouse.lake import Lake
 
     with Lake.open(lake, read_only=True).connect(read_only=True) as con:
@@ -57,7 +57,7 @@ def plot_signal(
     Example: [bold]glyphmill signals plot sharpness --lake lake --recipe starter[/bold]
     """
     from pipelines import recipe as recipes_module
-    from pipelines.signals_plot import Histogram, plot
+    from pipelines.looking.signals_plot import Histogram, plot
     from warehouse.lake import Lake
 
     file = out or Path(f"{name}.png")

@@ -70,7 +70,7 @@ def row(image: Image.Image, ocr: Mapping[str, Any] | None) -> dict[str, object]:
 
 def pseudo_text_share(lines: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> float:
     """Share of a picture of (width, height) pixels in unread boxes that are neither small print nor whole scenes."""
-    from annotate.ocr_layout import covered
+    from annotate.ocr.layout import covered
 
     area = size[0] * size[1]
     quads = [

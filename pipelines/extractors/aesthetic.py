@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from annotate import alignment, models, weights
-from annotate.classifiers import HeadOf, head
+from annotate import models
+from annotate.scoring import alignment, weights
+from annotate.scoring.classifiers import HeadOf, head
 from pipelines.extractors.alignment import embedding_name, stored_embedding
 from pipelines.extractors.base import Extractor, Sample
 from warehouse.schema import Column

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from annotate import ocr_blind
-from annotate.caption_rules import VERSION
-from annotate.ocr_agreement import agreement
-from annotate.quotes import quoted
+from annotate.captions.quotes import quoted
+from annotate.captions.rules import VERSION
+from annotate.ocr import blind as ocr_blind
+from annotate.ocr.agreement import agreement
 from pipelines.extractors.base import CaptionText, Described, Extractor, Sample
 from warehouse.schema import Aggregate, Column
 

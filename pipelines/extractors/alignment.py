@@ -11,7 +11,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from annotate import alignment
+from annotate.scoring import alignment
 from pipelines.extractors.base import Extractor, Sample
 from warehouse.schema import EMBEDDING_PREFIX, Aggregate, Column
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from annotate.caption_rules import REASONS, VERSION, count_tokens, invalid
-from annotate.language import detect
-from annotate.quotes import quoted
+from annotate.captions.language import detect
+from annotate.captions.quotes import quoted
+from annotate.captions.rules import REASONS, VERSION, count_tokens, invalid
 from pipelines.extractors.base import CaptionText, Extractor, Sample
 from warehouse.schema import STRING, STRINGS, Aggregate, Column
 

@@ -33,7 +33,11 @@ _FACE = pa.struct([("box", pa.list_(F32)), ("score", F32)])
 COLUMNS = (
     Column("face_count", pa.int32(), "faces found: upright and from the front, unless [faces] names another detector"),
     Column("largest_face_share", F32, "area of the largest face's box over the picture's, 0 to 1; 0 without a face"),
-    Column("blurred_faces", pa.int32(), "faces, unsure ones too, whose detail was taken away while that around them was left"),
+    Column(
+        "blurred_faces",
+        pa.int32(),
+        "faces, unsure ones too, whose detail was taken away and that around them was not",
+    ),
     Column("mosaicked_faces", pa.int32(), "pixelated regions of a face's proportions; nobody can tell what they hide"),
     Column("faces", pa.list_(_FACE), "each face, largest first: box x, y, width, height in pixels; score 0 to 1"),
 )

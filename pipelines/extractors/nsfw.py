@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from annotate import models, weights
-from annotate.classifiers import Classifier, Labelled, classifier
-from annotate.forward import Floats
+from annotate import models
+from annotate.scoring import weights
+from annotate.scoring.classifiers import Classifier, Labelled, classifier
+from annotate.scoring.forward import Floats
 from pipelines.extractors.base import Extractor, Sample
 from warehouse.schema import Column
 

@@ -12,10 +12,10 @@ from statistics import median
 
 import pyarrow as pa
 
-from annotate import ocr
-from annotate.ocr_layout import covered
-from annotate.ocr_reading import Line, is_read
-from annotate.ocr_script import shares
+from annotate.ocr import reader as ocr
+from annotate.ocr.layout import covered
+from annotate.ocr.reading import Line, is_read
+from annotate.ocr.script import shares
 from pipelines.extractors.base import Extractor, Sample
 from warehouse.schema import Column
 

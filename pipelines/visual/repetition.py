@@ -21,8 +21,9 @@ from pipelines.visual.views import Floats, luma, reduced
 VIEW = 640
 #: Detail finer than this (pixels, sigma) is kept, of at most CLIP levels, over its own mean strength within AROUND.
 FINE, CLIP, AROUND = 3.0, 10.0, 16.0
-#: Mean square of that below which the picture is blank.
-LEAST_DETAIL = 1e-4
+#: A part of BLOCK x BLOCK pixels is busy if the mean square of that is so large; if fewer parts are, nothing is all over
+#: the picture, and what repeats is what is left of a page's lines.
+BLOCK, BUSY, LEAST_BUSY = 32, 0.02, 0.35
 #: Exponent of the spectrum: 1 is plain autocorrelation, 0 a single point.
 WHITEN = 0.7
 #: Distances of less than this many pixels are the pattern itself.
@@ -47,7 +48,7 @@ def strength(image: Image.Image, without: Sequence[tuple[float, ...]] = ()) -> f
     scale = small.width / image.width
     corners = [np.rint(np.array(quad, np.float64).reshape(4, 2) * scale).astype(np.int32) for quad in without]
     detail = _even_detail(luma(small).astype(np.float32), corners)
-    if float(np.square(detail).mean(dtype=np.float64)) < LEAST_DETAIL:
+    if _busy(detail) < LEAST_BUSY:
         return 0.0
     return _lattice(_peaks(_autocorrelation(detail)))
 
@@ -59,11 +60,19 @@ def _even_detail(level: Floats, without: Sequence[npt.NDArray[np.int32]]) -> Flo
     detail = np.clip(level - cv2.GaussianBlur(level, (0, 0), FINE), -CLIP, CLIP)
     for corners in without:
         cv2.fillConvexPoly(detail, corners, (0.0,))
-        cv2.polylines(detail, [corners], True, (0.0,), round(6 * FINE))  # what they leave beside them
+        high = float(np.linalg.norm(corners[3] - corners[0]))
+        cv2.polylines(detail, [corners], True, (0.0,), round(6 * FINE + high / 2))  # what they leave beside them
     spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), AROUND)) + 1.5
     out: Floats = (detail / spread).astype(np.float32)
     out -= np.float32(out.mean(dtype=np.float64))
     return out
+
+
+def _busy(detail: Floats) -> float:
+    """Share of the picture's blocks that are busy."""
+    height, width = (side // BLOCK * BLOCK for side in detail.shape)
+    blocks = np.square(detail[:height, :width]).reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    return float((blocks.mean(axis=(1, 3), dtype=np.float64) > BUSY).mean())
 
 
 def _autocorrelation(detail: Floats) -> Floats:

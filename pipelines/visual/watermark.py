@@ -51,8 +51,14 @@ _OWNER = re.compile(
 EDGE, SMALL = 0.16, 0.11
 #: A line this wide is large print.
 LARGE = 0.3
+#: Letters of the longest text that is repeated as a mark: a sentence is part of a page.
+LONGEST_MARK = 28
 #: A page with more characters than this besides the line in question is a page: its address is part of it.
 PAGE_CHARACTERS = 120
+#: What a repeated pattern scores on such a page at most: what is left of its lines and rules is one as well.
+PAGE_PATTERN = 0.4
+#: A line-like shape larger than this share of the picture is no line.
+WHOLE_SCENE = 0.2
 #: How opaque print may be to count as laid over, and how much the ground under it must vary (levels).
 TRANSLUCENT, GROUND = 0.55, 14.0
 
@@ -77,6 +83,10 @@ class _Print:
     bottom: float
 
     @property
+    def area(self) -> float:
+        return (self.right - self.left) * (self.bottom - self.top)
+
+    @property
     def at_edge(self) -> bool:
         x, y = (self.left + self.right) / 2, (self.top + self.bottom) / 2
         wide = self.right - self.left >= self.bottom - self.top
@@ -93,12 +103,16 @@ class _Print:
 
 def judge(image: Image.Image, lines: Sequence[Mapping[str, Any]]) -> Finding:
     """The strongest evidence for a watermark on an upright RGB picture. `lines`: as in the column `ocr_lines`."""
-    printed = [_print(line, image.size) for line in lines if line["read"]]
-    repeated = [line for line in printed if sum(_alike(line.text, other.text) for other in printed) >= 3]
-    once = [line.quad for line in printed if line not in repeated]
+    shapes = [_print(line, image.size) for line in lines]
+    printed = [shape for shape, line in zip(shapes, lines, strict=True) if line["read"]]
+    repeated = _repeated(printed)
+    # Print repeats itself line by line: it is left out, unless it is what is repeated all over.
+    without = [shape.quad for shape in shapes if shape not in repeated and shape.area <= WHOLE_SCENE]
     low, high = STRENGTH
-    pattern = (repetition.strength(image, once) - low) / (high - low)
-    findings = [Finding(pattern, "tiled"), Finding(_repetition(printed, repeated), "tiled")]
+    pattern = (repetition.strength(image, without) - low) / (high - low)
+    if sum(len(p.text) for p in printed if p not in repeated) > PAGE_CHARACTERS:
+        pattern = min(pattern, PAGE_PATTERN)
+    findings = [Finding(pattern, "tiled"), Finding(_repetition(repeated), "tiled")]
     findings += [_written(image, line, printed) for line in printed]
     best = max(findings, key=lambda f: f.score)
     score = round(min(1.0, max(0.0, best.score)), 4)
@@ -111,9 +125,16 @@ def _print(line: Mapping[str, Any], size: tuple[int, int]) -> _Print:
     return _Print(str(line["text"]), quad, min(xs), min(ys), max(xs), max(ys))
 
 
-def _repetition(printed: Sequence[_Print], repeated: Sequence[_Print]) -> float:
-    """Score of the same text read several times; a table repeats words as well, beside many that it does not."""
-    if not repeated or len(repeated) < 0.4 * len(printed):
+def _repeated(printed: Sequence[_Print]) -> list[_Print]:
+    """Lines of one text that is read three times or more; none where most of the others say something else, as they do
+    in a table that repeats a word."""
+    found = [line for line in printed if sum(_alike(line.text, other.text) for other in printed) >= 3]
+    return found if len(found) >= 0.4 * len(printed) else []
+
+
+def _repetition(repeated: Sequence[_Print]) -> float:
+    """Score of the same text read several times, far apart."""
+    if not repeated:
         return 0.0
     spread = max(
         max(p.right for p in repeated) - min(p.left for p in repeated),
@@ -124,12 +145,10 @@ def _repetition(printed: Sequence[_Print], repeated: Sequence[_Print]) -> float:
 
 def _alike(a: str, b: str) -> bool:
     """Whether two readings may be of one text; of faint marks a part is often lost."""
-    a, b = _letters(a), _letters(b)
-    if min(len(a), len(b)) < 3:
+    a, b = sorted((_letters(a), _letters(b)), key=len)
+    if len(a) < 3 or len(a) < 0.4 * len(b) or len(b) > LONGEST_MARK:
         return False
-    if a in b or b in a:
-        return True
-    return SequenceMatcher(None, a, b, autojunk=False).ratio() >= 0.7
+    return a in b or SequenceMatcher(None, a, b, autojunk=False).ratio() >= 0.7
 
 
 def _letters(text: str) -> str:

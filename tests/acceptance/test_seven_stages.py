@@ -11,7 +11,7 @@ import pytest
 from acceptance_tools import Run
 
 from pipelines import decode
-from pipelines.balance import balance
+from pipelines.balancing.balance import balance
 from pipelines.decide import decide
 from pipelines.demo import make_corpus
 from pipelines.extractors import in_inspect

@@ -20,10 +20,10 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from tiny_models import ALL, COLOURS, HELD_OUT, SHAPES, drawn, random_transformers, trained_open_clip, write_models
 
-from annotate import alignment
-from annotate.alignment import Scorer, cosine, match_probability, pack, scorer, unpack, zero_shot
-from annotate.encoders import Texts
-from annotate.forward import Floats, in_fixed_batches
+from annotate.scoring import alignment
+from annotate.scoring.alignment import Scorer, cosine, match_probability, pack, scorer, unpack, zero_shot
+from annotate.scoring.encoders import Texts
+from annotate.scoring.forward import Floats, in_fixed_batches
 from warehouse.errors import UsageError
 
 TRANSFORMERS = ("clip", "siglip", "siglip2", "chinese_clip")
@@ -218,7 +218,7 @@ def test_weights_that_are_not_in_the_files_are_never_made_up(tmp_path: Path, mon
 
 OWN = """
 import numpy as np
-from annotate.encoders import Texts
+from annotate.scoring.encoders import Texts
 
 class Brightness:
     logit_scale, logit_bias = 1.0, 0.0

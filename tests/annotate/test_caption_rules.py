@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.caption_rules import REASONS, count_tokens, invalid
-from annotate.language import contradicts, detect
+from annotate.captions.language import contradicts, detect
+from annotate.captions.rules import REASONS, count_tokens, invalid
 
 LABELLED = Path(__file__).parent / "data" / "captions_labelled.jsonl"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiny_models import ALL, drawn, random_classifier, random_transformers
 
-from annotate.classifiers import Head, HeadOf, Labelled, classifier, head, layers
+from annotate.scoring.classifiers import Head, HeadOf, Labelled, classifier, head, layers
 from warehouse.errors import UsageError
 
 NAMES = ("safe", "porn", "hentai", "gore")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.caption_rules import invalid
-from annotate.fuse import Fact, facts_of, fuse
-from annotate.language import detect
+from annotate.captions.fuse import Fact, facts_of, fuse
+from annotate.captions.language import detect
+from annotate.captions.rules import invalid
 
 PODIUM = "A man in a dark suit stands at a podium and speaks into a microphone."
 TOWER = "一座古老的城楼矗立在雪地里，屋檐上挂着冰凌。"

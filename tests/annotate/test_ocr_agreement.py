@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.ocr_agreement import Agreement, agreement, fewest_edits, normalised
+from annotate.ocr.agreement import Agreement, agreement, fewest_edits, normalised
 
 WORDS = st.text(alphabet="abc中文", max_size=8)
 

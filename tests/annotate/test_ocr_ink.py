@@ -7,7 +7,7 @@ import ocr_pages
 import pytest
 from PIL import Image, ImageDraw
 
-from annotate.ocr_ink import ink_height
+from annotate.ocr.ink import ink_height
 
 
 @pytest.mark.parametrize("size", [10, 16, 24, 48, 90])

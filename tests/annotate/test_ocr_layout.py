@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.ocr_layout import Quad, covered, reading_order, sides, turned
+from annotate.ocr.layout import Quad, covered, reading_order, sides, turned
 
 Box = tuple[float, float, float, float]
 

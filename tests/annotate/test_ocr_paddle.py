@@ -9,7 +9,7 @@ from typing import Any
 import ocr_pages
 import pytest
 
-from annotate import ocr
+from annotate.ocr import reader as ocr
 
 pytest.importorskip("paddleocr", reason="paddleocr is not installed; it is an alternative engine, not a dependency")
 

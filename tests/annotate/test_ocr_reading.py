@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from annotate import ocr
-from annotate.ocr_layout import Quad
-from annotate.ocr_reading import LOOKS, STEP, Line, PageReader, Pixels, finding_size, is_read
+from annotate.ocr import reader as ocr
+from annotate.ocr.layout import Quad
+from annotate.ocr.reading import LOOKS, STEP, Line, PageReader, Pixels, finding_size, is_read
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotate.ocr_script import Script, script_of, shares
+from annotate.ocr.script import Script, script_of, shares
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from annotate import ocr, ocr_blind
-from annotate.ocr_paddle import model_name
+from annotate.ocr import blind as ocr_blind
+from annotate.ocr import reader as ocr
+from annotate.ocr.paddle import model_name
 from warehouse.errors import UsageError
 
 

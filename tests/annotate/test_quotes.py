@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from annotate.quotes import quoted, without_quotes
+from annotate.captions.quotes import quoted, without_quotes
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_a_small_picture_repeats_nothing() -> None:
 def test_watermarks_on_photographs(shared_data: Path) -> None:
     """OCR included, as inspect runs it."""
     pytest.importorskip("rapidocr")
-    from annotate import ocr
+    from annotate.ocr import reader as ocr
     from pipelines.extractors import ocr as signals
 
     reader = ocr.reader()

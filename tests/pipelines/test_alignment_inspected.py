@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from tiny_models import ALL, HELD_OUT, drawn, random_classifier, trained_open_clip, write_models
 
-from annotate import alignment
-from annotate.classifiers import Classifier, HeadOf, head
-from annotate.forward import Floats
+from annotate.scoring import alignment
+from annotate.scoring.classifiers import Classifier, HeadOf, head
+from annotate.scoring.forward import Floats
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
 from pipelines.extractors import discover

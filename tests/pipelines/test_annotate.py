@@ -25,8 +25,8 @@ from annotate.backends.base import Status
 from annotate.backends.openai import OpenAIBackend, Retry, Server
 from annotate.backends.rules import RulesBackend
 from annotate.schema import Annotation, parse
-from pipelines.annotate import Cap, Wish, annotate, plan
-from pipelines.annotate_flow import ServerDownError
+from pipelines.annotating.annotate import Cap, Wish, annotate, plan
+from pipelines.annotating.flow import ServerDownError
 from pipelines.decide import decide
 from warehouse.errors import UsageError
 from warehouse.lake import Lake

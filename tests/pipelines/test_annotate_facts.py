@@ -9,8 +9,8 @@ from decision_lakes import fill, image_id, new_lake
 
 from annotate.facts import KnownCaption
 from annotate.schema import Box
-from pipelines import annotate_facts
-from pipelines.annotate_facts import MEASURED
+from pipelines.annotating import facts as annotate_facts
+from pipelines.annotating.facts import MEASURED
 from pipelines.extractors import discover
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.lake import Lake

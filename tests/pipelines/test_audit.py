@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 import glyphmill
 from pipelines.audit import Verdict, read_verdicts, record, sample
-from pipelines.audit_sheet import audit_sheet
-from pipelines.contact_sheet import Tile, sheet
 from pipelines.decide import decide
+from pipelines.looking.audit_sheet import audit_sheet
+from pipelines.looking.contact_sheet import Tile, sheet
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 

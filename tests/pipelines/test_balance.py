@@ -11,8 +11,8 @@ import pytest
 from balance_lakes import RECIPE, balanced_recipe, categorised, category_row, ocr_row, put
 from decision_lakes import Row, fill, image_id, new_lake
 
-from pipelines.balance import balance
-from pipelines.balance_report import notes, print_balance
+from pipelines.balancing.balance import balance
+from pipelines.balancing.report import notes, print_balance
 from pipelines.decide import decide
 from pipelines.recipe import Recipe
 from warehouse.errors import LakeError, UsageError

@@ -8,8 +8,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.balance_quota import GENERAL, fill, plan, planned_size, track_cells
-from pipelines.taxonomy import load_taxonomy
+from pipelines.balancing.quota import GENERAL, fill, plan, planned_size, track_cells
+from pipelines.categories.taxonomy import load_taxonomy
 
 NAMES = [f"c{n % 3}/l{n}" for n in range(9)]
 SUPPLY = st.lists(st.integers(0, 50_000), min_size=9, max_size=9).map(lambda ns: dict(zip(NAMES, ns, strict=True)))

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from annotate import ocr_blind
+from annotate.ocr import blind as ocr_blind
 from pipelines.extractors import agreement, captions
 from pipelines.extractors.base import CaptionText, Described, Extractor
 from pipelines.signals import known_signals, relation

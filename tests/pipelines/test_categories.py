@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.categories import Annotated, Assigner, ImageFacts
-from pipelines.keywords import Matcher
-from pipelines.taxonomy import load_taxonomy
+from pipelines.categories.assign import Annotated, Assigner, ImageFacts
+from pipelines.categories.keywords import Matcher
+from pipelines.categories.taxonomy import load_taxonomy
 
 TAXONOMY = load_taxonomy()
 ASSIGNER = Assigner(TAXONOMY)

@@ -10,10 +10,10 @@ import pytest
 from balance_lakes import Here, balanced_recipe, category_row, ocr_row, put
 from decision_lakes import SIGNALS, Row, fill, image_id, new_lake
 
-from pipelines.balance import balance
-from pipelines.categorize import categorize
+from pipelines.balancing.balance import balance
+from pipelines.balancing.mine import fuse, mine
+from pipelines.categories.categorize import categorize
 from pipelines.decide import decide
-from pipelines.mine import fuse, mine
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.schema import Column, signal_table

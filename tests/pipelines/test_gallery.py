@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
-from pipelines.gallery import CELL, find_groups, gallery, thumbnail
+from pipelines.looking.gallery import CELL, find_groups, gallery, thumbnail
 from pipelines.scan import scan
 from warehouse.errors import LakeError
 from warehouse.lake import Lake

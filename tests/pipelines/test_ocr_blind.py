@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from annotate import ocr, ocr_blind
-from annotate.ocr_blind import Misread
-from annotate.ocr_reading import Line
+from annotate.ocr import blind as ocr_blind
+from annotate.ocr import reader as ocr
+from annotate.ocr.blind import Misread
+from annotate.ocr.reading import Line
 from glyphmill import app
 from pipelines.ocr_blind import record
 from warehouse.errors import UsageError

@@ -9,8 +9,8 @@ import ocr_pages
 import pytest
 from PIL import Image
 
-from annotate.ocr_reading import Line
-from annotate.ocr_script import script_of
+from annotate.ocr.reading import Line
+from annotate.ocr.script import script_of
 from pipelines.decode import decode_full
 from pipelines.extractors.base import Sample
 from pipelines.extractors.ocr import EXTRACTOR, measure, row, weighted_median

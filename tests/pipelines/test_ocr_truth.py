@@ -12,7 +12,7 @@ import ocr_pages
 import pytest
 from ocr_pages import Score, Script
 
-from annotate import ocr
+from annotate.ocr import reader as ocr
 from pipelines.extractors.ocr import row
 
 SCRIPTS: tuple[Script, ...] = ("english", "chinese", "mixed")

@@ -9,7 +9,7 @@ import pytest
 from decision_lakes import Row, fill, new_lake, recipe
 from PIL import Image
 
-from pipelines.signals_plot import Bars, Histogram, listed, measure, plot, thresholds
+from pipelines.looking.signals_plot import Bars, Histogram, listed, measure, plot, thresholds
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.hanzi import SIZES, level_of, levels
-from pipelines.taxonomy import find_taxonomy, load_taxonomy, read_taxonomy
+from pipelines.balancing.hanzi import SIZES, level_of, levels
+from pipelines.categories.taxonomy import find_taxonomy, load_taxonomy, read_taxonomy
 from warehouse.errors import UsageError
 
 PRINTED = {

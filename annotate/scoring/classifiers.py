@@ -15,11 +15,11 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import Field
 
-from annotate.encoders import BATCH, whole
-from annotate.forward import Floats, alone, check_device, in_fixed_batches
 from annotate.models import Section
+from annotate.scoring.encoders import BATCH, whole
+from annotate.scoring.forward import Floats, alone, check_device, in_fixed_batches
+from annotate.scoring.weights import fingerprint, loading, local
 from annotate.torchvision_shim import prepare_torchvision
-from annotate.weights import fingerprint, loading, local
 from warehouse.errors import UsageError
 
 HUB = "hf-hub:"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from annotate.ocr_layout import Quad
-from annotate.ocr_reading import Pixels
+from annotate.ocr.layout import Quad
+from annotate.ocr.reading import Pixels
 
 LINE_HEIGHT = 48  # pixels: what the recogniser was trained on
 LEAST_WIDTH = 96

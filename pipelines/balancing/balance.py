@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
-from pipelines.balance_actions import ASKER, requests
-from pipelines.balance_entry import BalanceEntry
-from pipelines.balance_quality import PARTS, quality
-from pipelines.balance_quota import GENERAL, Plan, plan, track_cells
-from pipelines.balance_tokens import Gini, count_tokens, find_tokens, inequality, weigh
-from pipelines.category_table import CATEGORY
+from pipelines.balancing.actions import ASKER, requests
+from pipelines.balancing.entry import BalanceEntry
+from pipelines.balancing.quality import PARTS, quality
+from pipelines.balancing.quota import GENERAL, Plan, plan, track_cells
+from pipelines.balancing.tokens import Gini, count_tokens, find_tokens, inequality, weigh
+from pipelines.categories.table import CATEGORY
+from pipelines.categories.taxonomy import Taxonomy, load_taxonomy
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, stored_tables
 from pipelines.signals import known_signals, relation
-from pipelines.taxonomy import Taxonomy, load_taxonomy
 from warehouse import views
 from warehouse.buckets import nearest_sql
 from warehouse.commit import RunInfo, commit, pack_query

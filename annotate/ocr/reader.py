@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from annotate import models
-from annotate.ocr_reading import Line, PageReader
+from annotate.ocr.reading import Line, PageReader
 from warehouse.errors import UsageError
 
 ENGINES = ("rapidocr", "paddleocr")
@@ -115,10 +115,10 @@ def _load(chosen: Settings) -> Reader:
     if lacking:
         raise UsageError(lacking)
     if chosen.engine == "rapidocr":
-        from annotate.ocr_rapid import RapidEngine
+        from annotate.ocr.rapid import RapidEngine
 
         return PageReader(RapidEngine(chosen.detection, chosen.recognition))
-    from annotate.ocr_paddle import PaddleEngine
+    from annotate.ocr.paddle import PaddleEngine
 
     return PageReader(PaddleEngine(chosen.detection, chosen.recognition, chosen.runtime))
 

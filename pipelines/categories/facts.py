@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipelines.categories import Annotated, ImageFacts
+from pipelines.categories.assign import Annotated, ImageFacts
 from warehouse.lake import quoted
 from warehouse.schema import ANNOTATORS
 

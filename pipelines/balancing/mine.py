@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipelines.balance_entry import BalanceEntry
-from pipelines.category_table import CATEGORY
-from pipelines.keywords import IRREGULAR, Matcher
+from pipelines.balancing.entry import BalanceEntry
+from pipelines.categories.keywords import IRREGULAR, Matcher
+from pipelines.categories.table import CATEGORY
+from pipelines.categories.taxonomy import Leaf, Taxonomy, load_taxonomy
 from pipelines.recipe import Recipe
-from pipelines.taxonomy import Leaf, Taxonomy, load_taxonomy
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake, quoted
 from warehouse.schema import EMBEDDING_PREFIX

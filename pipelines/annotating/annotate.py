@@ -24,9 +24,9 @@ from annotate.budget import Budget, BudgetMeter, Spent
 from annotate.cache import AnswerCache
 from annotate.schema import json_schema
 from annotate.vision import SentImage, Sizing, encode
-from pipelines import annotate_facts
-from pipelines.annotate_flow import Flow, Outcome
-from pipelines.annotate_rows import Row, annotation_row, caption_origin, caption_rows, commit_rows
+from pipelines.annotating import facts as annotate_facts
+from pipelines.annotating.flow import Flow, Outcome
+from pipelines.annotating.rows import Row, annotation_row, caption_origin, caption_rows, commit_rows
 from pipelines.decode import decode_full
 from pipelines.progress import Progress, silent
 from pipelines.reasons import UnreadableError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from pipelines.taxonomy import Taxonomy
+from pipelines.categories.taxonomy import Taxonomy
 
 NAME, HINT = 1.0, 0.5  # what a keyword that names the subject, and one that goes with it, counts
 ALONE = 0.3  # what is left of a hint in a text that does not name the leaf's subject

@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from annotate import models, ocr
+from annotate import models
+from annotate.ocr import reader as ocr
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 GLYPH_PX = 64
 MARGIN_PX = 12
-BUNDLED_LIST = Path(__file__).with_name("ocr_blind.tsv")
+BUNDLED_LIST = Path(__file__).with_name("blind.tsv")
 _HEADING = "# misread by recogniser "
 _NOWHERE = "\U000f1234"  # private use: every font draws what stands for a character it lacks
 

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from annotate import encoders, models, weights
-from annotate.encoders import LIBRARIES, Encoder, OpenClip, Own, Texts, Transformers
+from annotate import models
+from annotate.scoring import encoders, weights
+from annotate.scoring.encoders import LIBRARIES, Encoder, OpenClip, Own, Texts, Transformers
 from warehouse.errors import UsageError
 
 SECTION = "alignment"

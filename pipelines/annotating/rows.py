@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from annotate.backends.base import Status
-from pipelines.annotate_flow import Outcome
+from pipelines.annotating.flow import Outcome
 from warehouse import views
 from warehouse.commit import CommitResult, RunInfo, commit, pack_query
 from warehouse.lake import Lake, quoted

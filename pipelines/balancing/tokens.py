@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from pipelines.balance_entry import TokenWeights
-from pipelines.hanzi import levels
+from pipelines.balancing.entry import TokenWeights
+from pipelines.balancing.hanzi import levels
 
 #: Table and query (image_id, text) of each source of the text that stands in a picture; all that a lake has count.
 SOURCES: tuple[tuple[str, str], ...] = (

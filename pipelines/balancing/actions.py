@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pipelines.balance_quota import Plan
+from pipelines.balancing.quota import Plan
 from warehouse.parts import key
 
 ASKER = "balance"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PIL import Image
 
 from pipelines.audit import Sampled
-from pipelines.contact_sheet import Tile, sheet
 from pipelines.decode import decode
+from pipelines.looking.contact_sheet import Tile, sheet
 from pipelines.reasons import UnreadableError
 from warehouse.sources import ImageReader
 

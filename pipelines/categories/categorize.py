@@ -13,13 +13,13 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import category_facts
-from pipelines.categories import VERSION, Assigner, Category, ImageFacts
-from pipelines.category_facts import Sources
-from pipelines.category_table import CATEGORY
+from pipelines.categories import facts as category_facts
+from pipelines.categories.assign import VERSION, Assigner, Category, ImageFacts
+from pipelines.categories.facts import Sources
+from pipelines.categories.table import CATEGORY
+from pipelines.categories.taxonomy import DEFAULT, Taxonomy, load_taxonomy
 from pipelines.engines import Engine, beat
 from pipelines.progress import Progress, silent
-from pipelines.taxonomy import DEFAULT, Taxonomy, load_taxonomy
 from warehouse import views
 from warehouse.commit import RunInfo, commit_parts
 from warehouse.errors import UsageError
@@ -127,7 +127,7 @@ def state_prefix(taxonomy: Taxonomy, settings: Settings) -> str:
     """How the state of every image begins: code, taxonomy and scorer; the facts' hash follows."""
     model = ""
     if settings.scorer:
-        from annotate import alignment
+        from annotate.scoring import alignment
 
         model = f"+{key(settings.scorer, settings.language, alignment.fingerprint(settings.scorer))[:8]}"
     return f"{VERSION}.{taxonomy.hash[:8]}{model}:"
@@ -220,7 +220,7 @@ def _with_guesses(
     """The facts with the likeliest leaf of each image that has an embedding."""
     import numpy as np
 
-    from annotate import alignment
+    from annotate.scoring import alignment
 
     assert settings.scorer is not None
     model = alignment.scorer(settings.scorer)
@@ -238,7 +238,7 @@ def _with_guesses(
 
 def _scorer(con: duckdb.DuckDBPyConnection, asked: str | None) -> str | None:
     """The scorer to use: the one asked for, else the first that is configured, can be run and has embeddings here."""
-    from annotate import alignment
+    from annotate.scoring import alignment
 
     if asked is not None:
         lacking = alignment.missing(asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from annotate.language import HAN
+from annotate.captions.language import HAN
 
 _EDGE = r"(?<![A-Za-z0-9])"
 _PAIRS = (

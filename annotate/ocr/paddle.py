@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from annotate.ocr_layout import Quad
-from annotate.ocr_reading import Pixels
+from annotate.ocr.layout import Quad
+from annotate.ocr.reading import Pixels
 from warehouse.errors import UsageError
 
 NO_LIMIT = 1 << 20

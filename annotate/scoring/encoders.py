@@ -13,10 +13,10 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import Field
 
-from annotate.forward import Floats, alone, check_device, in_fixed_batches
 from annotate.models import Section
+from annotate.scoring.forward import Floats, alone, check_device, in_fixed_batches
+from annotate.scoring.weights import local
 from annotate.torchvision_shim import prepare_torchvision
-from annotate.weights import local
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:

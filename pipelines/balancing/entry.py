@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from pipelines.taxonomy import DEFAULT, load_taxonomy
+from pipelines.categories.taxonomy import DEFAULT, load_taxonomy
 
 
 class _Strict(BaseModel):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.keywords import Matcher
-from pipelines.taxonomy import Leaf, Taxonomy, as_path
+from pipelines.categories.keywords import Matcher
+from pipelines.categories.taxonomy import Leaf, Taxonomy, as_path
 
 #: Raise it when the code below would place the same image elsewhere.
 VERSION = "1"

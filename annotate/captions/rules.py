@@ -10,7 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from annotate.caption_phrases import (
+from annotate.captions.language import ELSEWHERE, ENGLISH, HAN, contradicts, count_han, words
+from annotate.captions.phrases import (
     BOILERPLATE,
     BOILERPLATE_BY_TWO,
     FILE_NAMES,
@@ -23,8 +24,7 @@ from annotate.caption_phrases import (
     UNFINISHED_ZH,
     URL,
 )
-from annotate.language import ELSEWHERE, ENGLISH, HAN, contradicts, count_han, words
-from annotate.quotes import without_quotes
+from annotate.captions.quotes import without_quotes
 
 #: Raise it when a rule changes what it says of some caption.
 VERSION = "1"

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from annotate.ocr_ink import ink_height
-from annotate.ocr_layout import Quad, covered, reading_order, sides, turned
-from annotate.ocr_script import Script, script_of
+from annotate.ocr.ink import ink_height
+from annotate.ocr.layout import Quad, covered, reading_order, sides, turned
+from annotate.ocr.script import Script, script_of
 
 Pixels = npt.NDArray[np.uint8]
 

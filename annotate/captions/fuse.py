@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from annotate.caption_rules import invalid
-from annotate.language import ENGLISH, HAN, detect
+from annotate.captions.language import ENGLISH, HAN, detect
+from annotate.captions.rules import invalid
 
 #: Raise it when another caption would come out.
 VERSION = "1"
