@@ -21,8 +21,8 @@ from pipelines.visual.views import Floats, luma, reduced
 VIEW = 640
 #: Detail finer than this (pixels, sigma) is kept, of at most CLIP levels, over its own mean strength within AROUND.
 FINE, CLIP, AROUND = 3.0, 10.0, 16.0
-#: A part of BLOCK x BLOCK pixels is busy if the mean square of that is so large; if fewer parts are, nothing is all over
-#: the picture, and what repeats is what is left of a page's lines.
+#: A part of BLOCK x BLOCK pixels is busy if the mean square of that is so large; if fewer parts are, nothing covers
+#: the picture, and what repeats is what is left of a page and its lines.
 BLOCK, BUSY, LEAST_BUSY = 32, 0.02, 0.35
 #: Exponent of the spectrum: 1 is plain autocorrelation, 0 a single point.
 WHITEN = 0.7

@@ -54,7 +54,9 @@ LARGE = 0.3
 #: Letters of the longest text that is repeated as a mark: a sentence is part of a page.
 LONGEST_MARK = 28
 #: A page with more characters than this besides the line in question is a page: its address is part of it.
-PAGE_CHARACTERS = 120
+PAGE_CHARACTERS = 80
+#: Beside more characters than this large print is a headline.
+FEW_CHARACTERS = 40
 #: What a repeated pattern scores on such a page at most: what is left of its lines and rules is one as well.
 PAGE_PATTERN = 0.4
 #: A line-like shape larger than this share of the picture is no line.
@@ -93,8 +95,11 @@ class _Print:
         return min(y, 1 - y) < EDGE if wide else min(x, 1 - x) < EDGE
 
     @property
-    def is_central(self) -> bool:
-        return abs(self.left + self.right - 1) < 0.3 and abs(self.top + self.bottom - 1) < 0.5
+    def is_large_and_central(self) -> bool:
+        central = abs(self.left + self.right - 1) < 0.3 and abs(self.top + self.bottom - 1) < 0.5
+        return (
+            central and self.right - self.left >= LARGE and self.area <= WHOLE_SCENE and len(_letters(self.text)) >= 4
+        )
 
     @property
     def is_small(self) -> bool:
@@ -128,8 +133,9 @@ def _print(line: Mapping[str, Any], size: tuple[int, int]) -> _Print:
 def _repeated(printed: Sequence[_Print]) -> list[_Print]:
     """Lines of one text that is read three times or more; none where most of the others say something else, as they do
     in a table that repeats a word."""
-    found = [line for line in printed if sum(_alike(line.text, other.text) for other in printed) >= 3]
-    return found if len(found) >= 0.4 * len(printed) else []
+    groups = ([other for other in printed if _alike(line.text, other.text)] for line in printed)
+    largest = max(groups, key=len, default=[])
+    return largest if len(largest) >= max(3, 0.4 * len(printed)) else []
 
 
 def _repetition(repeated: Sequence[_Print]) -> float:
@@ -168,8 +174,7 @@ def _written(image: Image.Image, line: _Print, printed: Sequence[_Print]) -> Fin
     if says_owner(line.text) and small_print:
         return Finding(0.3 if page else 0.8, "corner")
     # Signs carry addresses, shirts carry names: only print that the picture shows through is not part of it.
-    wide = line.right - line.left >= LARGE and len(_letters(line.text)) >= 4
-    if not page and wide and line.is_central and _shows_through(image, line):
+    if others <= FEW_CHARACTERS and line.is_large_and_central and _shows_through(image, line):
         return Finding(0.6, "overlay")
     return Finding(0.2 if says_owner(line.text) else 0.0, "none")
 

@@ -178,13 +178,19 @@ def test_print_that_shows_the_picture_through_is_an_overlay_and_opaque_print_is_
 
 
 def test_ordinary_lines_of_text_are_left_out_of_the_repetition() -> None:
-    page = Image.new("RGB", (640, 640), "white")
-    boxes = [(40 + 200 * x, 30 + 40 * y, 200 + 200 * x, 50 + 40 * y) for x in range(3) for y in range(15)]
+    page = photo(640, 640)
+    boxes = [(40 + 200 * x, 30 + 60 * y, 120 + 200 * x, 46 + 60 * y) for x in range(3) for y in range(10)]
     for box in boxes:
-        ImageDraw.Draw(page).text(box[:2], "item", fill="black")
-    quads = [(a, b, c, b, c, d, a, d) for a, b, c, d in boxes]
+        ImageDraw.Draw(page).text(box[:2], "item no. 7", fill="black")
     assert strength(page) > 8
-    assert strength(page, quads) < 3
+    assert strength(page, [(a, b, c, b, c, d, a, d) for a, b, c, d in boxes]) < 5
+
+
+def test_what_is_left_of_a_blank_page_is_not_all_over_it() -> None:
+    page = Image.new("RGB", (640, 640), "white")
+    for y in range(50, 640, 80):
+        ImageDraw.Draw(page).line((60, y, 560, y), fill="black")
+    assert strength(page) == 0
 
 
 def test_a_small_picture_repeats_nothing() -> None:
