@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.visual.views import Box, Floats, Gray, Mask
+from pipelines.visual.views import Box, Floats, Gray
 
 #: Sides of the squares looked for, pixels.
 PERIODS = (*(n / 2 for n in range(12, 32)), *range(16, 25), *range(26, 49, 2))
@@ -27,6 +27,17 @@ LINE, CONTRAST = 1.2, 3.5
 STEPS = 0.6
 #: A difference larger than this counts as this: one hard edge is no grid.
 CAP = 12.0
+#: At least this share of the squares lies well between the darkest and the lightest.
+MIDDLE = 0.15
+#: A smaller share of the picture is texture that happens to look so: what a rule should ask for.
+LEAST_SHARE = 0.005
+#: The least number of squares in a region.
+REGION_SQUARES = 9
+#: Over a whole region: lines against what lies between them.
+WHOLE_CONTRAST = 2.5
+#: JPEG's own blocks: their side, and how near to it a period must be to be suspected. Then the lines must be so strong
+#: and not lie where a file that was not cropped has them.
+JPEG, JPEG_SLACK, STRONG_LINE = 8.0, 0.5, 5.0
 #: At least this share of the squares lies well between the darkest and the lightest.
 MIDDLE = 0.15
 #: A smaller share of the picture is texture that happens to look so: what a rule should ask for.
@@ -61,20 +72,19 @@ def regions(gray: Gray) -> list[Region]:
     across = across[: down.shape[0], : down.shape[1]]
     with np.errstate(divide="ignore", invalid="ignore"):
         square = (across > 0) & (down > 0) & (np.abs(across / np.maximum(down, 1) - 1) < 0.15)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(square.astype(np.uint8), connectivity=8)
+    like_jpeg = np.maximum(np.abs(across - JPEG), np.abs(down - JPEG)) <= JPEG_SLACK
     found = []
-    for label in range(1, count):
-        x, y, width, height, cells = (int(v) for v in stats[label])
-        inside: Mask = labels == label
-        period = float(np.median(across[inside]))
-        box = (x * STEP, y * STEP, width * STEP, height * STEP)
-        area = cells * STEP * STEP
-        if (
-            area >= REGION_SQUARES * period * period
-            and _is_grid(level, box, period)
-            and _many_levels(gray, box, period)
-        ):
-            found.append(Region(box, area, period))
+    # Apart, or a region of squares would hang on JPEG's blocks around it.
+    for cells in (square & like_jpeg, square & ~like_jpeg):
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)
+        for label in range(1, count):
+            x, y, width, height, number = (int(v) for v in stats[label])
+            period = float(np.median(across[labels == label]))
+            box = (x * STEP, y * STEP, width * STEP, height * STEP)
+            area = number * STEP * STEP
+            large = area >= REGION_SQUARES * period * period
+            if large and _is_grid(level, box, period) and _many_levels(gray, box, period):
+                found.append(Region(box, area, period))
     return sorted(found, key=lambda r: (-r.area, r.box))
 
 
@@ -147,16 +157,19 @@ def _is_grid(level: Floats, box: Box, period: float) -> bool:
     """Whether lines stand out in both directions of the region as a whole: bands are too short to tell from texture."""
     x, y, width, height = box
     part = level[y : y + height, x : x + width]
-    jpeg = abs(period - 8) <= 0.5
-    aligned = False
+    if min(part.shape) < 2 * JPEG:
+        return False
+    jpeg = abs(period - JPEG) <= JPEG_SLACK
+    aligned = strong = 0
     for values, start in ((part, x), (part.T, y)):
         profile = np.abs(np.diff(values, axis=1)).mean(axis=0)
         lines = np.sort(profile)[-max(1, round(len(profile) / period)) :].mean()
-        if lines < WHOLE_CONTRAST * (np.median(profile) + 0.25) or (jpeg and lines < JPEG_LINE):
+        if lines < WHOLE_CONTRAST * (np.median(profile) + 0.25):
             return False
         phases = [float(np.median(profile[(phase - start) % 8 :: 8])) for phase in range(8)]
-        aligned |= max(phases) == phases[7]
-    return not (jpeg and aligned)
+        aligned += max(phases) == phases[7]
+        strong += bool(lines >= STRONG_LINE)
+    return not jpeg or (aligned < 2 and strong == 2)
 
 
 def _many_levels(gray: Gray, box: Box, period: float) -> bool:

@@ -188,7 +188,7 @@ def test_ordinary_lines_of_text_are_left_out_of_the_repetition() -> None:
 
 def test_what_is_left_of_a_blank_page_is_not_all_over_it() -> None:
     page = Image.new("RGB", (640, 640), "white")
-    for y in range(50, 640, 80):
+    for y in range(80, 640, 160):
         ImageDraw.Draw(page).line((60, y, 560, y), fill="black")
     assert strength(page) == 0
 
