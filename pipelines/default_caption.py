@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
+from warehouse.metadata import stored_columns
 from warehouse.schema import CAPTION_KINDS
 
 #: Aggregate over `choices`: a usable one before one that is none, then of the best kind, then the longest.
@@ -17,10 +18,7 @@ def choices(con: duckdb.DuckDBPyConnection) -> str:
 
     `con` has the lake in use; where captions were never measured in it, none is unusable.
     """
-    measured = con.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = 'signals_captions'"
-    ).fetchone()
-    if measured is None:
+    if "signals_captions" not in stored_columns(con):
         return "(SELECT *, false AS unusable FROM caption_pool)"
     return (
         "(SELECT p.*, coalesce(s.invalid IS NOT NULL, false) AS unusable FROM caption_pool AS p "

@@ -25,6 +25,7 @@ from pipelines.recipe import Recipe
 from warehouse.commit import RunInfo, commit_parts
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
+from warehouse.metadata import stored_columns
 from warehouse.parts import Part, find_part, key
 from warehouse.schema import SHARD_INDEX, Table
 
@@ -187,7 +188,7 @@ def find_due(
         SELECT image_id, failed_bits FROM lake.decisions
         WHERE recipe = {quoted(recipe.hash)} AND outcome <> 'duplicate' {"AND pending_bits <> 0" if pending else ""}"""
     )
-    tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
+    tables = stored_columns(con)
     con.execute("CREATE OR REPLACE TEMP TABLE lacks (image_id VARCHAR, extractor VARCHAR, caption_ids VARCHAR[])")
     for extractor in extractors:
         per_caption = extractor.per == "caption"
@@ -196,7 +197,7 @@ def find_due(
         early = sum(1 << place for place, rule in enumerate(recipe.rules) if rule.stage <= asked_at[extractor.name])
         lacking = f"(SELECT image_id FROM temp.open_images WHERE failed_bits & {early}::UBIGINT = 0) AS o"
         lacking = f"lake.captions SEMI JOIN {lacking} USING (image_id)" if per_caption else lacking
-        if (extractor.table.name,) in tables:
+        if extractor.table.name in tables:
             version = quoted(version_of(extractor, folders()))
             measured = f"SELECT {keys} FROM lake.{extractor.table.name} WHERE version = {version}"
             lacking += f" ANTI JOIN ({measured}) USING ({keys})"
@@ -269,11 +270,9 @@ def _stored_before(extractors: Sequence[Extractor]) -> dict[str, Table]:
 def _stored_rows(con: duckdb.DuckDBPyConnection, before: Mapping[str, Table]) -> dict[str, dict[str, dict[str, Any]]]:
     """Rows of the asked images in those tables, by extractor and image."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
+    there = stored_columns(con)
     for name, table in before.items():
-        there = con.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = ?", [table.name]
-        ).fetchall()
-        if there:
+        if table.name in there:
             got = con.execute(f"SELECT * FROM lake.{table.name} SEMI JOIN asked USING (image_id)").to_arrow_table()
             found[name] = {row["image_id"]: row for row in got.to_pylist()}
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
+from warehouse.metadata import stored_columns
+
 #: Table and query (image_id, text) of each source of known text; the first that knows an image is believed.
 TEXTS: tuple[tuple[str, str], ...] = ()
 #: Table and query (one, other) of pictures that are made from each other and are both wanted.
@@ -16,13 +18,8 @@ def find_known_text(con: duckdb.DuckDBPyConnection) -> None:
     `told` has every image that text or an edit is known of, `text` is NULL for those only known as edits. Tables and
     views that the lake does not have say nothing.
     """
-    tables = {
-        name
-        for (name,) in con.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' "
-            "UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = 'lake'"
-        ).fetchall()
-    }
+    views = con.execute("SELECT view_name FROM duckdb_views() WHERE database_name = 'lake'").fetchall()
+    tables = {*stored_columns(con), *(name for (name,) in views)}
     con.execute("CREATE OR REPLACE TEMP TABLE told (image_id VARCHAR, text VARCHAR)")
     con.execute("CREATE OR REPLACE TEMP TABLE edited (image VARCHAR, other VARCHAR)")
     for table, query in TEXTS:

@@ -25,6 +25,7 @@ from pipelines.categories.table import CATEGORY
 from pipelines.predicate import Predicate, PredicateError, Traits, functions, parse, refuse_fickle
 from pipelines.signals import SIGNAL_PREFIX, Signal, empty_tables, known_signals, relation
 from warehouse.errors import UsageError
+from warehouse.metadata import stored_columns
 from warehouse.schema import Column, Table
 
 AppliesTo = Literal["all", "real", "synthetic"]
@@ -251,13 +252,9 @@ def installed_tables() -> tuple[Table, ...]:
 
 def stored_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:
     """The signal tables that the lake has, whether or not this machine has their extractors."""
-    names = con.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake' AND starts_with(table_name, ?) ORDER BY 1",
-        [SIGNAL_PREFIX],
-    ).fetchall()
     installed = {table.name: table for table in installed_tables()}
     found = []
-    for (name,) in names:
+    for name in (n for n in stored_columns(con) if n.startswith(SIGNAL_PREFIX)):
         schema = con.execute(f'SELECT * FROM "{name}" LIMIT 0').to_arrow_table().schema
         key = ("image_id", "caption_id") if "caption_id" in schema.names else ("image_id",)
         aggregates = installed[name].aggregates if name in installed else ()

@@ -6,6 +6,7 @@ the bash blocks before them. Where a page does not say which recipe, it is `basi
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -40,6 +41,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "tiny_print",
     ):
         shutil.rmtree(whole / folder)
+    for picture in sorted((whole / "photographs").iterdir()):
+        if picture.suffix != ".txt" and int(hashlib.sha256(picture.stem.encode()).hexdigest(), 16) % 3:
+            picture.unlink()
+            picture.with_suffix(".txt").unlink()
     return whole
 
 

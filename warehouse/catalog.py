@@ -8,8 +8,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.lake import Lake
-
-METADATA = "__ducklake_metadata_lake"  # where DuckLake shows its own tables
+from warehouse.metadata import METADATA
 
 
 @dataclass(frozen=True)

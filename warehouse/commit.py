@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse import views
-from warehouse.catalog import METADATA
 from warehouse.files import sync, told
 from warehouse.lake import Lake, quoted
 from warehouse.merge import state_columns, superseded
+from warehouse.metadata import METADATA
 from warehouse.pack import pack, pack_query, store
 from warehouse.parts import Part, key, part_path
 from warehouse.schema import PARTS, RUNS, Table

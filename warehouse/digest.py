@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from warehouse.metadata import stored_columns
 from warehouse.schema import TABLES, in_digests
 
 
@@ -26,13 +27,9 @@ class TableDigest:
 
 def digests(con: duckdb.DuckDBPyConnection) -> dict[str, TableDigest]:
     """The digest of every table of the attached lake that holds content, by name."""
-    found = con.execute(
-        "SELECT c.table_name, list(c.column_name ORDER BY c.column_name) FROM duckdb_columns() c "
-        "JOIN duckdb_tables() t USING (database_name, table_name) WHERE database_name = 'lake' GROUP BY 1 ORDER BY 1"
-    ).fetchall()
     return {
-        name: digest(con, name, [c for c in columns if in_digests(name, c)])
-        for name, columns in found
+        name: digest(con, name, [c for c in sorted(columns) if in_digests(name, c)])
+        for name, columns in stored_columns(con).items()
         if name not in TABLES or not TABLES[name].ledger
     }
 

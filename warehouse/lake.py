@@ -27,6 +27,7 @@ from warehouse import extensions, views
 from warehouse.errors import LakeError
 from warehouse.files import sync, told
 from warehouse.lock import WriterLock
+from warehouse.metadata import stored_columns
 from warehouse.schema import TABLES, Table
 
 CATALOG = "catalog.sqlite"
@@ -149,17 +150,12 @@ class Lake:
 
     def ensure_table(self, con: duckdb.DuckDBPyConnection, table: Table) -> None:
         """Make the table where it is not there yet, and add the columns that its schema gained since."""
-        known = dict(
-            con.execute(
-                "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND table_name = ?",
-                [table.name],
-            ).fetchall()
-        )
-        if not known:
+        known = stored_columns(con).get(table.name)
+        if known is None:
             columns = ", ".join(f'"{c.name}" {sql_type(c.type)}' for c in table.columns)
             con.execute(f'CREATE TABLE IF NOT EXISTS lake."{table.name}" ({columns})')
-        for column in table.columns if known else ():
-            if column.name not in known:
+        for column in table.columns if known is not None else ():
+            if known is not None and column.name not in known:
                 con.execute(f'ALTER TABLE lake."{table.name}" ADD COLUMN "{column.name}" {sql_type(column.type)}')
 
     def snapshot(self, con: duckdb.DuckDBPyConnection) -> int:

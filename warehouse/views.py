@@ -16,6 +16,8 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.metadata import stored_columns
+
 FOLDER = Path(__file__).parent / "views"
 EACH = ".each.sql"
 MARK = "images"  # the view whose comment says from which files and tables all of them were made
@@ -27,9 +29,9 @@ def refresh(con: duckdb.DuckDBPyConnection) -> list[str]:
     Nothing is written where neither the files nor the lake's tables changed. `con` has the lake attached AS lake, in
     use and not in a transaction.
     """
-    tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
-    statements = read() | read_each(name for (name,) in tables)
-    state = _state(con, statements)
+    columns = stored_columns(con)
+    statements = read() | read_each(columns)
+    state = hashlib.sha256(repr((sorted(statements.items()), columns)).encode()).hexdigest()[:32]
     if _comment(con) == state:
         return []
     con.execute("BEGIN")
@@ -85,14 +87,6 @@ def apply(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> list[st
             del waiting[name]
         if not made or not waiting:
             return sorted(waiting)
-
-
-def _state(con: duckdb.DuckDBPyConnection, statements: dict[str, str]) -> str:
-    columns = con.execute(
-        "SELECT c.table_name, c.column_name, c.data_type FROM duckdb_columns() c JOIN duckdb_tables() t "
-        "USING (database_name, table_name) WHERE database_name = 'lake' ORDER BY ALL"
-    ).fetchall()
-    return hashlib.sha256(repr((sorted(statements.items()), columns)).encode()).hexdigest()[:32]
 
 
 def _comment(con: duckdb.DuckDBPyConnection) -> str | None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from annotate.facts import Facts, KnownCaption, ReadLine, thousandths
 from pipelines.visual import mosaic
+from warehouse.metadata import stored_columns
 
 #: Shapes like writing that cover more than this share of a picture are told to the annotator's rules as pseudo-text.
 PSEUDO_TEXT_SHARE = 0.05
@@ -92,11 +93,4 @@ def _measured(con: duckdb.DuckDBPyConnection) -> dict[str, Mapping[str, Any]]:
 
 def _columns(con: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
     """Columns of the lake's signal tables by table."""
-    rows = con.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() "
-        "WHERE database_name = 'lake' AND starts_with(table_name, 'signals_')"
-    ).fetchall()
-    columns: dict[str, set[str]] = {}
-    for table, column in rows:
-        columns.setdefault(table, set()).add(column)
-    return columns
+    return {table: set(columns) for table, columns in stored_columns(con).items() if table.startswith("signals_")}

@@ -20,6 +20,7 @@ from pipelines.categories.taxonomy import Leaf, Taxonomy, load_taxonomy
 from pipelines.recipe import Recipe
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake, quoted
+from warehouse.metadata import stored_columns
 from warehouse.schema import EMBEDDING_PREFIX
 
 if TYPE_CHECKING:
@@ -139,24 +140,21 @@ def by_likeness(
 
 def embedding_table(con: duckdb.DuckDBPyConnection) -> tuple[str, str] | None:
     """(table, column) of the first scorer, by name, whose embeddings the lake has; None where it has none."""
-    found = con.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake' "
-        "AND starts_with(table_name, 'signals_') AND starts_with(column_name, ?) ORDER BY ALL",
-        [EMBEDDING_PREFIX],
-    ).fetchall()
+    found = sorted(
+        (table, column)
+        for table, columns in stored_columns(con).items()
+        for column in columns
+        if table.startswith("signals_") and column.startswith(EMBEDDING_PREFIX)
+    )
     for table, column in found:
         if con.execute(f"SELECT 1 FROM lake.{table} WHERE status = 'ok' LIMIT 1").fetchone():
-            return str(table), str(column)
+            return table, column
     return None
 
 
 def _find_candidates(con: duckdb.DuckDBPyConnection, recipe: Recipe, leaf: Leaf) -> None:
     """Make the temporary table `candidates` (image_id): every image but those stage 6 took for the leaf."""
-    tables = {
-        name
-        for (name,) in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
-    }
-    if CATEGORY.name not in tables:
+    if CATEGORY.name not in stored_columns(con):
         raise LakeError("no image of this lake is categorised yet: run glyphmill categorize first")
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE candidates AS

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pipelines.balancing.entry import TokenWeights
 from pipelines.balancing.hanzi import levels
+from warehouse.metadata import stored_columns
 
 #: Table and query (image_id, text) of each source of the text that stands in a picture; all that a lake has count.
 SOURCES: tuple[tuple[str, str], ...] = (
@@ -42,10 +43,7 @@ def find_tokens(con: duckdb.DuckDBPyConnection) -> int:
 
     Returns the number of images with text. Sources that the lake does not have say nothing.
     """
-    tables = {
-        name
-        for (name,) in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'").fetchall()
-    }
+    tables = stored_columns(con)
     texts = [query for table, query in SOURCES if table in tables]
     every = " UNION ALL ".join(f"({query})" for query in texts) or "SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false"
     con.execute(

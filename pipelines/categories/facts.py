@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipelines.categories.assign import Annotated, ImageFacts
 from warehouse.lake import quoted
+from warehouse.metadata import stored_columns
 from warehouse.schema import ANNOTATORS
 
 MAX_CAPTIONS = 12  # of an image, in the order of their ids: more of them tell nothing new
@@ -43,11 +44,7 @@ class Sources:
     @classmethod
     def of(cls, con: duckdb.DuckDBPyConnection, scorer: str | None = None) -> Sources:
         """What this lake has; the embeddings of `scorer` where it is named."""
-        columns: dict[str, set[str]] = {}
-        for table, column in con.execute(
-            "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake'"
-        ).fetchall():
-            columns.setdefault(table, set()).add(column)
+        columns = stored_columns(con)
         facts = {
             table: {fact: column for fact, column in listed.items() if column in columns.get(table, ())}
             for table, listed in MEASURED.items()
