@@ -37,7 +37,7 @@ REGION_SQUARES = 9
 WHOLE_CONTRAST = 2.5
 #: JPEG's own blocks: their side, and how near to it a period must be to be suspected. Then the lines must be so strong
 #: and not lie where a file that was not cropped has them.
-JPEG, JPEG_SLACK, STRONG_LINE = 8.0, 0.5, 5.0
+JPEG, JPEG_SLACK, STRONG_LINE = 8.0, 0.5, 8.0
 #: At least this share of the squares lies well between the darkest and the lightest.
 MIDDLE = 0.15
 #: A smaller share of the picture is texture that happens to look so: what a rule should ask for.
