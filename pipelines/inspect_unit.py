@@ -177,7 +177,6 @@ def _look(folders: tuple[str, ...], items: Sequence[Item]) -> list[Findings]:
             opened = [_opened(reader, item, known) for item in items]
         for extractor in wanted:
             _measure(extractor, [o for o in opened if extractor.name in o.item.wanted])
-            beat()
     return [Findings(o.rows, o.unread) for o in opened]
 
 
@@ -211,8 +210,11 @@ def _measure(extractor: Extractor, opened: Sequence[_Open]) -> None:
             one.rows[extractor.name] = _error_rows(extractor, one.item, one.lost or "")
         else:
             able.append((one, _sample(extractor, one)))
-    for (one, _), rows in zip(able, _measured(extractor, [s for _, s in able]), strict=True):
-        one.rows[extractor.name] = rows
+    for start in range(0, len(able), extractor.batch):
+        some = able[start : start + extractor.batch]
+        for (one, _), rows in zip(some, _measured(extractor, [s for _, s in some]), strict=True):
+            one.rows[extractor.name] = rows
+        beat()
 
 
 def _sample(extractor: Extractor, one: _Open) -> Described:

@@ -95,4 +95,5 @@ EXTRACTOR = Extractor(
     needs="image",
     after=("ocr",),
     missing=missing,
+    batch=4,
 )

@@ -80,6 +80,7 @@ class Extractor:
     in scan; `image` (a full decode) and `captions` (no bytes at all) in inspect, for images not dropped by then.
     `missing` says in one line what this machine lacks to run it, or None; it must be quick and load no model.
     `weights` names what it is configured with (models, thresholds, engines), as part of the version of its rows.
+    `batch`: samples that inspect hands to `fn` at once. A slow one takes few, so that the engine sees it is alive.
     Heavy libraries are imported and models loaded by `fn` when it is first called, once per process.
     """
 
@@ -94,6 +95,7 @@ class Extractor:
     aggregates: tuple[Aggregate, ...] = ()
     missing: Callable[[], str | None] = lambda: None
     weights: Callable[[], str] = lambda: ""
+    batch: int = 16
 
     @property
     def in_scan(self) -> bool:

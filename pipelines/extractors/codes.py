@@ -204,4 +204,5 @@ EXTRACTOR = Extractor(
     needs="image",
     missing=missing,
     weights=version,
+    batch=8,
 )

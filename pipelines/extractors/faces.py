@@ -162,4 +162,5 @@ EXTRACTOR = Extractor(
     needs="image",
     missing=missing,
     weights=weights,
+    batch=4,
 )

@@ -136,4 +136,5 @@ EXTRACTOR = Extractor(
     needs="image",
     missing=ocr.missing,
     weights=ocr.fingerprint,
+    batch=1,
 )
