@@ -15,13 +15,14 @@ from typing import Any
 
 import duckdb
 
+from pipelines import all_signals
 from pipelines.engines import Engine
 from pipelines.examine import IMAGE_SECONDS
 from pipelines.extractors import discover, folders, in_inspect
 from pipelines.extractors.base import CaptionText, Extractor
 from pipelines.inspect_unit import Inspected, Inspection, Item, in_order, version_of, work
 from pipelines.progress import Progress, silent
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, stored_tables
 from warehouse.commit import RunInfo, commit_parts
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
@@ -149,6 +150,7 @@ def inspect(
         progress(due, due)
         if staged:
             commit()
+        all_signals.refresh(con, stored_tables(con))
     finally:
         con.close()
     summary.seconds = time.monotonic() - began

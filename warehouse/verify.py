@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from warehouse.catalog import DataFile, data_files, known_files
 from warehouse.lake import Lake
+from warehouse.metadata import stored_columns
 from warehouse.pack import content_hash
 from warehouse.schema import TABLES
 from warehouse.shards import check_shard
@@ -73,13 +74,18 @@ def check_files(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> Non
         check.problems += _file_problems(file)
 
 
+def _signal_key(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str, ...]:
+    """A signal table has a row per image, or per image and caption."""
+    return ("image_id", "caption_id") if "caption_id" in stored_columns(con).get(table, {}) else ("image_id",)
+
+
 def check_rows(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Each table has the rows of its files less the deleted ones, and each key once."""
     expected: dict[str, int] = {}
     for file in data_files(con, lake):
         expected[file.table] = expected.get(file.table, 0) + file.rows - file.deleted
     for table, rows in expected.items():
-        keys = TABLES[table].key if table in TABLES else ("image_id",)
+        keys = TABLES[table].key if table in TABLES else _signal_key(con, table)
         found = _number(con, f'SELECT count(*) FROM lake."{table}"')
         if found != rows:
             check.problems.append(f"{table}: {found} rows, its files have {rows}")

@@ -105,7 +105,7 @@ def test_a_broken_list_is_named_by_its_line(configured: Path, tmp_path: Path) ->
 
 def test_reading_is_quiet_and_switches_no_logger_of_others() -> None:
     code = (
-        "import logging; from PIL import Image; from annotate import ocr;"
+        "import logging; from PIL import Image; from annotate.ocr import reader as ocr;"
         "ocr.reader().read(Image.new('RGB', (64, 64), 'white'));"
         "assert logging.getLogger().level == logging.WARNING and not logging.root.handlers"
     )

@@ -360,7 +360,7 @@ def test_a_unit_that_cannot_be_finished_is_listed_and_tried_again(
     def broken(tasks: Sequence[Task]) -> Any:
         raise RuntimeError("the machine is on fire")
 
-    monkeypatch.setattr(scan_unit, "examiner", lambda *, careful, seconds: nullcontext(broken))
+    monkeypatch.setattr(scan_unit, "examiner", lambda look, lost, *, careful, seconds: nullcontext(broken))
     listed = scan(lake, source, engine=HERE)
     assert (listed.failed, listed.samples, listed.errors) == (1, 5, {"unit failed": 5})
     assert "tries them again" in str(listed)
