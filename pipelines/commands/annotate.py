@@ -127,6 +127,9 @@ def annotate(
     with bar("annotate", enabled=not quiet) as show:
         done = job.annotate(opened, asked, wish=wish, cap=cap, progress=show)
     typer.echo(str(done))
+    if done.statuses and set(done.statuses) == {"error"}:
+        typer.echo("no request was answered: see the column `error` of the table annotations", err=True)
+        raise typer.Exit(1)
 
 
 @annotation.command("schema")
