@@ -152,6 +152,17 @@ def test_one_status_an_image_and_nothing_answered_is_asked_again(
     assert busy.stats()["requests"] == total
 
 
+def test_a_run_without_any_answer_has_an_exit_code(
+    pictures: tuple[Lake, list[str]], server: Callable[..., Answering]
+) -> None:
+    lake, _ = pictures
+    run = command(lake, server({"*": "bad-request"}), "--limit", 3)
+    out, err = run.communicate(timeout=300)
+    assert "3 error" in out
+    assert err.strip().endswith("no request was answered: see the column `error` of the table annotations")
+    assert run.returncode == 1
+
+
 def test_a_cap_of_requests_counts_retries_repairs_and_the_killed_run(
     pictures: tuple[Lake, list[str]], server: Callable[..., Answering]
 ) -> None:
