@@ -23,7 +23,17 @@ from warehouse import views
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import LakeError
 from warehouse.lake import Lake, quoted
-from warehouse.schema import ANNOTATIONS, BALANCE, BLOCK_IMAGES, BLOCK_PROMPTS, DECISIONS, EDITS, RECIPES, STRINGS
+from warehouse.schema import (
+    ANNOTATIONS,
+    BALANCE,
+    BLOCK_IMAGES,
+    BLOCK_PROMPTS,
+    DECISIONS,
+    EDIT_SCORES,
+    EDITS,
+    RECIPES,
+    STRINGS,
+)
 
 STEPS = 5
 VERDICTS = pa.schema(
@@ -204,14 +214,14 @@ def needed_signals(recipe: Recipe) -> tuple[Signal, ...]:
 
 def ensure_tables(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     """Make the signal tables that the recipe and the views read, where no scan has made them: empty, all is missing."""
-    needed = {HEADER, PIXELS, *(s.table for s in recipe.signals if s.table.startswith(SIGNAL_PREFIX))}
+    needed = {HEADER, PIXELS, *(s.measured_in for s in recipe.signals if s.measured_in.startswith(SIGNAL_PREFIX))}
     for table in (*(t for t in installed_tables() if t.name in needed), *_READ_BY_VIEWS):
         lake.ensure_table(con, table)
     views.refresh(con)
     all_signals.refresh(con, stored_tables(con))
 
 
-_READ_BY_VIEWS = (ANNOTATIONS, BALANCE, BLOCK_IMAGES, BLOCK_PROMPTS, CATEGORY, DECISIONS, EDITS, RECIPES)
+_READ_BY_VIEWS = (ANNOTATIONS, BALANCE, BLOCK_IMAGES, BLOCK_PROMPTS, CATEGORY, DECISIONS, EDITS, EDIT_SCORES, RECIPES)
 
 
 def _digest(con: duckdb.DuckDBPyConnection) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from pipelines import all_signals
+from pipelines.edit_scores import score_edits, scorers
 from pipelines.engines import Engine
 from pipelines.examine import IMAGE_SECONDS
 from pipelines.extractors import discover, folders, in_inspect
@@ -28,7 +29,7 @@ from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
 from warehouse.metadata import stored_columns
 from warehouse.parts import Part, find_part, key
-from warehouse.schema import SHARD_INDEX, Table
+from warehouse.schema import EDIT_SCORES, EDITS, SHARD_INDEX, Table
 
 UNIT_IMAGES = 32
 ASKED_AT_ONCE = 4096  # images whose captions and stored rows are read by one query
@@ -41,6 +42,7 @@ class InspectSummary:
 
     extractors: tuple[str, ...] = ()
     images: int = 0
+    edit_pairs: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     unread: list[tuple[str, str]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -51,9 +53,11 @@ class InspectSummary:
         if not self.extractors:
             return "nothing to inspect: the recipe asks for no signal beyond scan's"
         names = ", ".join(self.extractors)
-        if not self.images and not self.unread and not self.failed:
+        if not self.images and not self.unread and not self.failed and not self.edit_pairs:
             return f"nothing to inspect: no image lacks {names}"
         said = f"{self.images} images inspected for {names}, {self.seconds:.1f} s"
+        if self.edit_pairs:
+            said += f"; {self.edit_pairs} edit pairs scored"
         if self.errors:
             said += "; errors: " + ", ".join(f"{count} {what}" for what, count in sorted(self.errors.items()))
         if self.unread:
@@ -72,7 +76,7 @@ def chosen_extractors(recipe: Recipe, named: Sequence[str] = ()) -> tuple[Extrac
     unknown = sorted(set(named) - known.keys())
     if unknown:
         raise UsageError(f"no extractor {unknown[0]} for inspect; there are {', '.join(sorted(known))}")
-    tables = {signal.table for signal in recipe.signals}
+    tables = {signal.measured_in for signal in recipe.signals}
     todo = list(named) or [name for name, e in known.items() if e.table.name in tables]
     chosen: dict[str, Extractor] = {}
     while todo:
@@ -89,7 +93,7 @@ def chosen_extractors(recipe: Recipe, named: Sequence[str] = ()) -> tuple[Extrac
 
 def absent(recipe: Recipe, extractor: Extractor, lacking: str) -> str:
     """One line on an extractor that cannot run here: the rule that asks for it and what to do."""
-    rule = next((r for r in recipe.rules if any(s.table == extractor.table.name for s in r.signals)), None)
+    rule = next((r for r in recipe.rules if any(s.measured_in == extractor.table.name for s in r.signals)), None)
     asked = f"recipe {recipe.name}, rule {rule.name!r}: " if rule else ""
     return f"{asked}extractor {extractor.name} cannot run here: {lacking}"
 
@@ -107,6 +111,8 @@ def inspect(
 ) -> InspectSummary:
     """Measure what images that the recipe did not drop lack, and commit it. `pending`: only images that wait for it.
 
+    Where embeddings are among it, edit pairs whose pictures have one are scored too.
+
     Raises UsageError where the recipe was never decided with, or needs what this machine lacks; LakeBusy, LakeError.
     """
     began = time.monotonic()
@@ -117,7 +123,7 @@ def inspect(
     tables = {e.table.name: e.table for e in chosen}
     con = lake.connect()
     try:
-        for table in (*tables.values(), SHARD_INDEX):
+        for table in (*tables.values(), SHARD_INDEX, EDITS, EDIT_SCORES):
             lake.ensure_table(con, table)
         snapshot = lake.snapshot(con)
         due = find_due(con, recipe, chosen, pending=pending, limit=limit)
@@ -150,6 +156,8 @@ def inspect(
         progress(due, due)
         if staged:
             commit()
+        for scorer, version in scorers(chosen).items():
+            summary.edit_pairs += score_edits(lake, con, scorer, version, progress=progress)
         all_signals.refresh(con, stored_tables(con))
     finally:
         con.close()
@@ -224,7 +232,9 @@ def _stages(recipe: Recipe, extractors: Sequence[Extractor]) -> dict[str, int]:
     first = min(scale.from_stage or 7 for scale in recipe.scales)
     asked: dict[str, int] = {}
     for extractor in reversed(extractors):  # those that come after it before itself
-        stages = [rule.stage for rule in recipe.rules if any(s.table == extractor.table.name for s in rule.signals)]
+        stages = [
+            rule.stage for rule in recipe.rules if any(s.measured_in == extractor.table.name for s in rule.signals)
+        ]
         stages += [asked[e.name] for e in extractors if extractor.name in e.after]
         asked[extractor.name] = max(first, min(stages, default=first))
     return asked

@@ -13,7 +13,17 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.errors import UsageError
-from warehouse.schema import ANNOTATIONS, ANNOTATORS, CAPTIONS, EDITS, INPUTS, SIGNAL_STATUS, Table
+from warehouse.schema import (
+    ANNOTATIONS,
+    ANNOTATORS,
+    CAPTIONS,
+    EDIT_SCORES,
+    EDITS,
+    EMBEDDING_PREFIX,
+    INPUTS,
+    SIGNAL_STATUS,
+    Table,
+)
 
 SIGNAL_PREFIX = "signals_"
 
@@ -23,6 +33,7 @@ class Signal:
     """One thing known about an image: `sql` over the columns of `table`; `of` names what it is an alias of.
 
     `none` is what an image has that has no row there: NULL, it is not measured yet, unless that tells something too.
+    `by`: the signal table whose extractor leads to it, where that is not `table`.
     """
 
     name: str
@@ -32,6 +43,12 @@ class Signal:
     of: str | None = None
     none: str = "NULL"
     per_caption: bool = False
+    by: str | None = None
+
+    @property
+    def measured_in(self) -> str:
+        """The signal table that an extractor must fill for it."""
+        return self.by or self.table
 
     @property
     def stored_name(self) -> str:
@@ -98,6 +115,13 @@ SOURCES = {
         f"ORDER BY list_position({list(ANNOTATORS)}, annotator), annotation.confidence DESC, model)"
     ),
 }
+#: Prefix of such a relation: edit pairs as one scorer sees them.
+EDIT_SCORED = "edit_scored_"
+_EDIT_SCORED = (
+    "(SELECT unnest(list_append(reference_ids, target_id)) AS image_id, alignment, similarity FROM {prefix}edits "
+    "LEFT JOIN (FROM {prefix}edit_scores WHERE scorer = '{scorer}') USING (pair_id) WHERE status = 'ok') "
+    "GROUP BY image_id"
+)
 _PER_CAPTION = "{prefix}captions LEFT JOIN {prefix}{table} AS t USING (image_id, caption_id) GROUP BY image_id"
 
 
@@ -116,8 +140,8 @@ def known_signals(tables: Iterable[Table]) -> dict[str, Signal]:
                 )
             known[signal.name] = signal
     stored = {t.name for t in tables} | {"inputs", *SOURCES}
-    for signal in DERIVED:
-        if signal.table in stored and (signal.of is None or signal.of in known):
+    for signal in (*DERIVED, *(s for t in sorted(stored) for s in _of_edits(t))):
+        if (signal.by or signal.table) in stored and (signal.of is None or signal.of in known):
             known.setdefault(signal.name, signal)
     return known
 
@@ -136,6 +160,19 @@ def _per_caption(table: Table) -> Iterator[Signal]:
     for made in table.aggregates:
         sql = f"CASE WHEN count(*) = count(t.version) THEN {made.sql} END"
         yield Signal(made.name, table.name, sql, made.doc, none=made.none, per_caption=True)
+
+
+def _of_edits(table: str) -> Iterator[Signal]:
+    """What a scorer, whose embeddings are in this table, says of an image's edit pairs; nothing for another table."""
+    prefix = SIGNAL_PREFIX + EMBEDDING_PREFIX
+    if not table.startswith(prefix):
+        return
+    scorer = table.removeprefix(prefix)
+    for column, doc in (("alignment", "target and instruction"), ("similarity", "target and first reference")):
+        # Unknown as long as one of the pairs is.
+        sql = f"CASE WHEN count(*) = count({column}) THEN min({column}) END"
+        told = f"least cosine of {doc} among its edit pairs, by scorer {scorer}, -1 to 1"
+        yield Signal(f"edit_{column}_{scorer}", EDIT_SCORED + scorer, sql, told, by=table)
 
 
 def relation(signals: Sequence[Signal], prefix: str = "") -> str:
@@ -160,13 +197,17 @@ def relation(signals: Sequence[Signal], prefix: str = "") -> str:
 def source_of(table: str, signals: Sequence[Signal], prefix: str = "") -> str:
     """SQL of the signals of one table: a row per image that has a row there."""
     columns = ", ".join(f"{s.sql} AS {_name(s.name)}" for s in signals)
-    source = SOURCES.get(table, _PER_CAPTION if signals[0].per_caption else "{prefix}{table}")
-    return f"SELECT image_id, {columns} FROM {source.format(prefix=prefix, table=table)}"
+    if table.startswith(EDIT_SCORED):
+        source = _EDIT_SCORED
+    else:
+        source = SOURCES.get(table, _PER_CAPTION if signals[0].per_caption else "{prefix}{table}")
+    made = source.format(prefix=prefix, table=table, scorer=table.removeprefix(EDIT_SCORED))
+    return f"SELECT image_id, {columns} FROM {made}"
 
 
 def empty_tables(con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
     """Create the tables that `relation` reads, without rows, so that a predicate can be checked without a lake."""
-    for table in (INPUTS, CAPTIONS, ANNOTATIONS, EDITS, *tables):
+    for table in (INPUTS, CAPTIONS, ANNOTATIONS, EDITS, EDIT_SCORES, *tables):
         con.register("empty_rows", table.empty())
         con.execute(f"CREATE TABLE {table.name} AS FROM empty_rows")
         con.unregister("empty_rows")

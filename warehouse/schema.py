@@ -444,11 +444,23 @@ EDITS = Table(
             pa.float32(),
             "correlation of the 64x64 lumas of target and first reference outside the region, -1 to 1; 1: unchanged",
         ),
-        Column("alignment", pa.float32(), "how well the target fits the instruction; NULL: no scorer has said"),
         Column("status", STRING, "ok | error"),
         Column("error", STRING, "why it is no usable pair; NULL otherwise"),
     ),
     key=("source", "batch", "uri", "row"),
+)
+
+EDIT_SCORES = Table(
+    "edit_scores",
+    "one row per usable edit pair and scorer of models.toml: what its embeddings say of the pair",
+    (
+        Column("pair_id", STRING, "as in edits; a pair that is delivered twice is scored once"),
+        Column("scorer", STRING, "name of the scorer"),
+        Column("version", STRING, "version of the scorer's embeddings, as in its signals_embedding table"),
+        Column("alignment", pa.float32(), "cosine of the target and the instruction that fits it better, -1 to 1"),
+        Column("similarity", pa.float32(), "cosine of the target and its first reference, -1 to 1"),
+    ),
+    key=("pair_id", "scorer"),
 )
 
 OCR_BLIND = Table(
@@ -468,6 +480,7 @@ TABLES: dict[str, Table] = {
         INPUTS,
         CAPTIONS,
         EDITS,
+        EDIT_SCORES,
         OCR_BLIND,
         BLOCK_IMAGES,
         BLOCK_PROMPTS,
