@@ -199,7 +199,7 @@ def make(root: Path, images: int, step: int = 7) -> Lake:
         files: dict[str, list[Path]] = {}
         order = f"SELECT (n * {step}) % {images} AS i FROM range({images}) AS r(n)"
         for name, columns in rows.items():
-            lake.ensure_table(con, tables[name])
+            lake.ensure_tables(con, [tables[name]])
             path = lake.files(name) / "bench.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
             query = f"SELECT md5(i::VARCHAR) AS image_id, {columns} FROM ({order})"

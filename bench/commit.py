@@ -143,8 +143,8 @@ def measure(who: str, root: Path, units: int, rows: int) -> None:
     parts = [Part(name, key(unit, name), str(unit), rows) for unit in range(units) for name in TABLES]
     changed = 0.0
     with lake.connect() as con:
+        lake.ensure_tables(con, TABLES.values())
         for table in TABLES.values():
-            lake.ensure_table(con, table)
             lake.staged(table.name).mkdir(parents=True, exist_ok=True)
         for part in parts:  # links: the same staged bytes serve every repeat
             os.link(root / "staged" / part.table / f"{part.name}.parquet", part_path(lake, part.table, part.name))

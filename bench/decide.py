@@ -147,7 +147,7 @@ def _make(root: Path, images: int, pairs: int) -> None:
     with lake.connect() as con:
         files: dict[str, list[Path]] = {}
         for name in [*rows, NEAR_PAIRS.name]:
-            lake.ensure_table(con, tables[name])
+            lake.ensure_tables(con, [tables[name]])
             if name in rows:
                 step, columns = rows[name]
                 order = f"SELECT (n * {_stride(images, step)} + {step}) % {images} AS i FROM range({images}) AS r(n)"

@@ -93,7 +93,7 @@ def record(lake: Lake, rule: str, verdicts: Sequence[Verdict]) -> Precision | No
     or has no known verdict: nothing is stored then.
     """
     with lake.lock("audit", wait_s=60), lake.connect() as con:
-        lake.ensure_table(con, AUDITS)
+        lake.ensure_tables(con, [AUDITS])
         views.refresh(con)
         recipe = _check(con, rule)
         rows = [

@@ -80,8 +80,7 @@ def block(
         scanned = scan.scan(lake, images, engine=engine, batch=source, source_name=source, progress=progress)
     with lake.lock("block"), lake.connect() as con:
         snapshot = lake.snapshot(con)
-        for table in (BLOCK_IMAGES, BLOCK_PROMPTS):
-            lake.ensure_table(con, table)
+        lake.ensure_tables(con, (BLOCK_IMAGES, BLOCK_PROMPTS))
         views.refresh(con)
         _list_images(con, name)
         _list_prompts(con, name, prompts or [])
@@ -108,8 +107,7 @@ def unblock(lake: Lake, name: str) -> tuple[int, int]:
     """Take a set off the block lists; its images stay in the lake as what they are. Returns how many images and prompts
     it had. Raises UsageError where there is no such set, LakeBusy, LakeError."""
     with lake.lock("block"), lake.connect() as con:
-        for table in (BLOCK_IMAGES, BLOCK_PROMPTS):
-            lake.ensure_table(con, table)
+        lake.ensure_tables(con, (BLOCK_IMAGES, BLOCK_PROMPTS))
         mine = f"evaluation_set = {quoted(name)}"
         images, prompts = (_count(con, f"{t.name} WHERE {mine}") for t in (BLOCK_IMAGES, BLOCK_PROMPTS))
         if not images and not prompts:

@@ -215,8 +215,7 @@ def needed_signals(recipe: Recipe) -> tuple[Signal, ...]:
 def ensure_tables(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     """Make the signal tables that the recipe and the views read, where no scan has made them: empty, all is missing."""
     needed = {HEADER, PIXELS, *(s.measured_in for s in recipe.signals if s.measured_in.startswith(SIGNAL_PREFIX))}
-    for table in (*(t for t in installed_tables() if t.name in needed), *_READ_BY_VIEWS):
-        lake.ensure_table(con, table)
+    lake.ensure_tables(con, (*(t for t in installed_tables() if t.name in needed), *_READ_BY_VIEWS))
     views.refresh(con)
     all_signals.refresh(con, stored_tables(con))
 

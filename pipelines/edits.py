@@ -73,8 +73,7 @@ def edits(
     ]
     with lake.lock("edits"), lake.connect() as con:
         snapshot = lake.snapshot(con)
-        for table in (EDITS, NEAR_PAIRS, NEAR_COMPARED):
-            lake.ensure_table(con, table)
+        lake.ensure_tables(con, (EDITS, NEAR_PAIRS, NEAR_COMPARED))
         views.refresh(con)
         rows = list(_rows(con, source.pairs, name, batch, origin))
         con.register("edit_rows", EDITS.from_rows(rows))

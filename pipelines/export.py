@@ -95,8 +95,7 @@ def export(
     """
     began = time.monotonic()
     with lake.lock("export"), lake.connect() as con:
-        for table in (BALANCE, CATEGORY):
-            lake.ensure_table(con, table)
+        lake.ensure_tables(con, (BALANCE, CATEGORY))
         snapshot = lake.snapshot(con)
         units = list(plan(lake, con, recipe, shard_bytes))
         parts: list[Part] = []

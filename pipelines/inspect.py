@@ -123,8 +123,7 @@ def inspect(
     tables = {e.table.name: e.table for e in chosen}
     con = lake.connect()
     try:
-        for table in (*tables.values(), SHARD_INDEX, EDITS, EDIT_SCORES):
-            lake.ensure_table(con, table)
+        lake.ensure_tables(con, (*tables.values(), SHARD_INDEX, EDITS, EDIT_SCORES))
         snapshot = lake.snapshot(con)
         due = find_due(con, recipe, chosen, pending=pending, limit=limit)
         staged: list[Part] = []

@@ -79,7 +79,7 @@ def near(lake: Lake, *, engine: Engine | None = None, progress: Progress = silen
     with lake.lock("near pairs"), lake.workspace() as work:
         con = lake.connect(memory_limit=MEMORY)
         try:
-            lake.ensure_table(con, HASHES)
+            lake.ensure_tables(con, [HASHES])
             seen = lake.snapshot(con)
             compared = find_fresh(con)
             if not compared:

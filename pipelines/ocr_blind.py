@@ -17,7 +17,7 @@ def record(lake: Lake, engine: str, misread: Sequence[Misread]) -> bool:
     """
     rows = [{"engine": engine, "character": m.character, "read_as": m.read_as} for m in misread]
     with lake.lock("ocr blind"), lake.connect() as con:
-        lake.ensure_table(con, OCR_BLIND)
+        lake.ensure_tables(con, [OCR_BLIND])
         con.register("new_blind", OCR_BLIND.from_rows(rows))
         same = con.execute(
             f"""SELECT count(*) = 0 FROM (

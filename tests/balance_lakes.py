@@ -63,7 +63,7 @@ def put(lake: Lake, table: str, rows: Iterable[Row], batch: str = "b1") -> None:
     """Commit rows of a table, signal tables included."""
     schema = SIGNALS.get(table) or TABLES[table]
     with lake.connect() as con:
-        lake.ensure_table(con, schema)
+        lake.ensure_tables(con, [schema])
         con.register("new_rows", schema.from_rows(rows))
         files = {table: pack_query(con, lake, schema, "SELECT * FROM new_rows")}
         commit(con, lake, RunInfo(command="test", batch=f"{table} {batch}"), files)

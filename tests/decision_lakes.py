@@ -43,8 +43,7 @@ def _template() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     lake = Lake.create(folder / "lake")
     with lake.connect() as con:
-        for table in SIGNALS.values():
-            lake.ensure_table(con, table)
+        lake.ensure_tables(con, SIGNALS.values())
         views.refresh(con)
     return lake.root
 
@@ -121,7 +120,7 @@ def _commit(lake: Lake, rows: Mapping[str, list[Row]], batch: str) -> None:
             if not listed:
                 continue
             table: Table = SIGNALS.get(name) or TABLES[name]
-            lake.ensure_table(con, table)
+            lake.ensure_tables(con, [table])
             con.register("new_rows", table.from_rows(listed))
             files[name] = pack_query(con, lake, table, "SELECT * FROM new_rows")
             con.unregister("new_rows")

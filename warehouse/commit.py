@@ -69,8 +69,7 @@ def commit_parts(
     """
     parts = sorted(set(parts), key=lambda p: (p.table, p.name, p.unit))
     with lake.lock(run.command), told(f"committing the {run.command}", lake.root):
-        for table in tables.values():
-            lake.ensure_table(con, table)
+        lake.ensure_tables(con, tables.values())
         views.refresh(con)
         new = uncommitted(con, parts)
         files: dict[str, list[Path]] = {}

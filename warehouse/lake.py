@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -125,9 +125,8 @@ class Lake:
         or the system's for a lake that cannot be written. Raises LakeError, MissingDependency.
         """
         reading = read_only or self.read_only
-        con = duckdb.connect()
+        con = extensions.connect("ducklake", "sqlite_scanner")
         try:
-            extensions.load(con, "ducklake", "sqlite_scanner")
             spill = Path(tempfile.gettempdir())
             if self.writable():
                 spill = self.tmp
@@ -148,15 +147,18 @@ class Lake:
             raise LakeError(f"the catalog of the lake {self.root} cannot be opened ({text})") from error
         return con
 
-    def ensure_table(self, con: duckdb.DuckDBPyConnection, table: Table) -> None:
-        """Make the table where it is not there yet, and add the columns that its schema gained since."""
-        known = stored_columns(con).get(table.name)
-        if known is None:
-            columns = ", ".join(f'"{c.name}" {sql_type(c.type)}' for c in table.columns)
-            con.execute(f'CREATE TABLE IF NOT EXISTS lake."{table.name}" ({columns})')
-        for column in table.columns if known is not None else ():
-            if known is not None and column.name not in known:
-                con.execute(f'ALTER TABLE lake."{table.name}" ADD COLUMN "{column.name}" {sql_type(column.type)}')
+    def ensure_tables(self, con: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> None:
+        """Make those tables that are not there yet, and add the columns that their schemas gained since."""
+        stored = stored_columns(con)
+        for table in tables:
+            known = stored.get(table.name)
+            if known is None:
+                columns = ", ".join(f'"{c.name}" {sql_type(c.type)}' for c in table.columns)
+                con.execute(f'CREATE TABLE IF NOT EXISTS lake."{table.name}" ({columns})')
+                continue
+            for column in table.columns:
+                if column.name not in known:
+                    con.execute(f'ALTER TABLE lake."{table.name}" ADD COLUMN "{column.name}" {sql_type(column.type)}')
 
     def snapshot(self, con: duckdb.DuckDBPyConnection) -> int:
         """The number of the lake's snapshot that the connection sees."""
@@ -206,12 +208,10 @@ class Lake:
         new = self.root / f"{CATALOG}.new"
         with closing(sqlite3.connect(new)) as db:
             db.execute("PRAGMA journal_mode = WAL")  # stays with the file
-        with duckdb.connect() as con:
-            extensions.load(con, "ducklake", "sqlite_scanner")
+        with extensions.connect("ducklake", "sqlite_scanner") as con:
             self._attach(con, new, read_only=False)
             con.execute("BEGIN")
-            for table in TABLES.values():
-                self.ensure_table(con, table)
+            self.ensure_tables(con, TABLES.values())
             con.execute("COMMIT")
             views.refresh(con)
             con.execute("USE memory")

@@ -62,7 +62,7 @@ def commit_rows(
     None where there is nothing to commit. Raises LakeBusy where another run writes the lake for ten minutes.
     """
     with lake.lock(run.command, wait_s=LOCK_WAIT_S), lake.connect() as con:
-        lake.ensure_table(con, ANNOTATIONS)
+        lake.ensure_tables(con, [ANNOTATIONS])
         views.refresh(con)
         con.register("new_annotations", ANNOTATIONS.from_rows(rows))
         con.register("new_captions", CAPTIONS.from_rows(captions))

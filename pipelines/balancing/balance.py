@@ -115,8 +115,7 @@ def balance(
         lake.tmp.mkdir(exist_ok=True)
         con = lake.connect()
         try:
-            for table in (CATEGORY, BALANCE, TAXONOMY, TEXT_TOKENS, ACTIONS):
-                lake.ensure_table(con, table)
+            lake.ensure_tables(con, (CATEGORY, BALANCE, TAXONOMY, TEXT_TOKENS, ACTIONS))
             views.refresh(con)
             seen = lake.snapshot(con)
             progress(0, STEPS, "counting")

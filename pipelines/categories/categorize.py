@@ -89,7 +89,7 @@ def categorize(
     with lake.lock("categorize"):
         con = lake.connect()
         try:
-            lake.ensure_table(con, CATEGORY)
+            lake.ensure_tables(con, [CATEGORY])
             views.refresh(con)
             snapshot = lake.snapshot(con)
             settings = Settings(taxonomy, _scorer(con, scorer), language)

@@ -23,7 +23,7 @@ CODES = next(e.table for e in discover() if e.name == "codes")
 
 def put(lake: Lake, table: Table, listed: Sequence[Mapping[str, object]]) -> None:
     with lake.connect() as con:
-        lake.ensure_table(con, table)
+        lake.ensure_tables(con, [table])
         con.register("new_rows", table.from_rows(listed))
         files = {table.name: pack_query(con, lake, table, "SELECT * FROM new_rows")}
         commit(con, lake, RunInfo("inspect", batch=table.name), files)

@@ -17,8 +17,7 @@ def test_no_view_waits_once_every_signal_has_its_table(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     with lake.connect() as con:
         tables = [extractor.table for extractor in discover()]
-        for table in tables:
-            lake.ensure_table(con, table)
+        lake.ensure_tables(con, tables)
         assert views.refresh(con) == []
         made = con.execute(
             "SELECT view_name FROM duckdb_views() WHERE database_name = 'lake' "
@@ -36,7 +35,7 @@ def test_all_signals_has_a_column_for_each_and_grows_with_the_lake(tmp_path: Pat
         assert con.execute(asked, [image_id("a")]).fetchall() == [(77.0, 1, False)]
         before = {row[0] for row in con.execute("DESCRIBE all_signals").fetchall()}
         (codes,) = (e.table for e in discover(()) if e.name == "codes")
-        lake.ensure_table(con, codes)
+        lake.ensure_tables(con, [codes])
     decide(lake, load("basic"))
     with lake.connect(read_only=True) as con:
         after = {row[0] for row in con.execute("DESCRIBE all_signals").fetchall()}

@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         rows += write_shard(lake.pool, "bin", group, key=shard_key(s.image_id for s in group)).rows
     unstored = "f" * 32
     with lake.connect() as con:
-        lake.ensure_table(con, HEADER)
+        lake.ensure_tables(con, [HEADER])
         headers = [{"image_id": i, "width": w, "height": h} for i, (w, h) in [*sizes.items(), (unstored, (9, 9))]]
         texts = [
             {"image_id": i, "caption_id": f"{n}", "kind": kind, "text": text, "lang": "en", "origin": "test"}

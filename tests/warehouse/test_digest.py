@@ -89,7 +89,7 @@ def test_the_order_in_which_columns_came_does_not_matter(new_lake: Callable[[], 
         first = signal_table("extra", (columns[order[0]],), "one column")
         both = signal_table("extra", tuple(columns[i] for i in order), "both columns")
         with lake.connect() as con:
-            lake.ensure_table(con, first)
+            lake.ensure_tables(con, [first])
             row = {"image_id": "a" * 32, "version": "1", "status": "ok", "x": 1, "y": "2"}
             part = write_part(lake, both, key("p"), "u", both.from_rows([row]))
             commit_parts(lake, con, RunInfo("scan"), [part], {both.name: both})
