@@ -25,7 +25,10 @@ def choose(name: str, workers: int, options: Sequence[str] = ()) -> Engine:
         from pipelines.engines.local import LocalEngine
 
         engine = LocalEngine(
-            workers=workers, stall_s=given.take("stall_s", float, 120.0), attempts=given.take("attempts", int, 3)
+            workers=workers,
+            stall_s=given.take("stall_s", float, 120.0),
+            attempts=given.take("attempts", int, 3),
+            scratch=given.take("scratch", str, "") or None,
         )
         given.no_more()
         return engine
