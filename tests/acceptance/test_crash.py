@@ -35,7 +35,7 @@ class Reader(threading.Thread):
         from warehouse.errors import LakeError
         from warehouse.lake import Lake
 
-        while not self.stopped.wait(0.05):
+        while not self.stopped.wait(0.2):
             try:
                 with Lake.open(self.lake, read_only=True).connect(read_only=True) as con:
                     con.execute("BEGIN")
