@@ -44,7 +44,7 @@ def pieces(unit: Unit) -> list[Piece]:
 
 
 def units_of(taken: Iterable[Piece], max_samples: int) -> Iterator[tuple[Unit, list[int]]]:
-    """Units of these pieces and the states in each: samples of plain files put together anew, containers as they are."""
+    """Units of these pieces and the states in each: samples of plain files put together anew, containers whole."""
     waiting: list[Piece] = []
     for piece in taken:
         if piece.sample is None:
