@@ -29,7 +29,8 @@ assert BANDS - RADIUS > GROUPS * (KEY_BANDS - 1), "the pigeonhole principle must
 
 BAND_BITS = -(-BITS // BANDS)  # at most; a third of the bands has one less
 INDEX_BITS = 64 - KEY_BANDS * BAND_BITS  # what a 64-bit number has left beside a key
-CHUNK = 1 << 20  # pairs compared at a time
+CHUNK = 1 << 18  # pairs compared at a time
+SLICE = 1 << 16  # hashes whose keys are made at a time: these stay in the cache
 
 Hashes = NDArray[np.uint8]  # (n, 32)
 Bands = NDArray[np.uint16]  # (bands, n)
@@ -49,6 +50,30 @@ class Pairs:
     a: NDArray[np.int64]
     b: NDArray[np.int64]
     distance: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Hashes as they are searched: (n, 4) words of 64 bits, and their bands; made when asked for where None."""
+
+    words: NDArray[np.uint64]
+    bands: Bands | None = None
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> Searched:
+        """Without bands. Raises ValueError for hashes that are not (n, 32) uint8, or more than 2^31 of them."""
+        if hashes.ndim != 2 or hashes.shape[1] * 8 != BITS or hashes.dtype != np.uint8 or len(hashes) >> INDEX_BITS:
+            raise ValueError(
+                f"expected (n < 2^{INDEX_BITS}, {BITS // 8}) uint8 hashes, got {hashes.shape} {hashes.dtype}"
+            )
+        return cls(np.ascontiguousarray(hashes).view(np.uint64))
+
+    def bands_of(self, rows: NDArray[np.int64]) -> Bands:
+        """Bands of those rows, (bands, len(rows))."""
+        if self.bands is not None:
+            return self.bands[:, rows]
+        used, places = np.unique(rows, return_inverse=True)
+        return cut(self.words[used].view(np.uint8).reshape(len(used), BITS // 8))[:, places]
 
 
 @dataclass
@@ -75,21 +100,45 @@ def near(
     Memory is some 120 bytes a hash. `step` is told tables done and their number. Raises ValueError for hashes that are
     not (n, 32) uint8, or more than 2^31 of them.
     """
-    count = len(hashes)
-    if hashes.ndim != 2 or hashes.shape[1] * 8 != BITS or hashes.dtype != np.uint8 or count >> INDEX_BITS:
-        raise ValueError(f"expected (n < 2^{INDEX_BITS}, {BITS // 8}) uint8 hashes, got {hashes.shape} {hashes.dtype}")
-    fresh = count if fresh is None else fresh
+    fresh = len(hashes) if fresh is None else fresh
     tally = tally or Tally()
-    words = np.ascontiguousarray(hashes).view(np.uint64)
-    bands = cut(hashes)
+    searched, bands = _with_bands(hashes)
     for number, table in enumerate(TABLES):
         for a, b in meetings(keys(bands, table), fresh):
-            found = _confirmed(words, bands, table, a, b, tally)
-            tally.found += len(found.a)
+            found = confirmed(searched, searched, table, a, b, tally)
             if len(found.a):
                 yield found
         if step is not None:
             step(number + 1, len(TABLES))
+
+
+def between(
+    few: Hashes,
+    many: Hashes,
+    *,
+    tally: Tally | None = None,
+    step: Callable[[int, int], None] | None = None,
+) -> Iterator[Pairs]:
+    """Every pair within RADIUS of a row of `few` (`a`) and one of `many` (`b`), once, in chunks.
+
+    `many` is not sorted: each of its keys is looked up in a table of the keys of `few`, which is what makes it cheap to
+    compare a night with a large lake. Memory is some 90 bytes a hash. Raises ValueError as `near` does.
+    """
+    tally = tally or Tally()
+    (left, few_bands), (right, many_bands) = _with_bands(few), _with_bands(many)
+    for number, table in enumerate(TABLES):
+        for a, b in _lookups(keys(few_bands, table), many_bands, table):
+            found = confirmed(left, right, table, a, b, tally)
+            if len(found.a):
+                yield found
+        if step is not None:
+            step(number + 1, len(TABLES))
+
+
+def _with_bands(hashes: Hashes) -> tuple[Searched, Bands]:
+    searched = Searched.of(hashes)
+    bands = cut(hashes)
+    return Searched(searched.words, bands), bands
 
 
 def expected_candidates(count: int) -> float:
@@ -129,8 +178,32 @@ def meetings(key: Keys, fresh: int) -> Iterator[tuple[NDArray[np.int64], NDArray
     starts = np.flatnonzero(ordered[1:] == ordered[:-1])  # places that have a next one with the same key
     starts = starts[row[starts] < fresh]  # rows ascend within a key: what follows is greater
     ends = np.searchsorted(ordered, ordered[starts], side="right")
-    others = ends - starts - 1
-    total = np.concatenate([[0], np.cumsum(others)])
+    for which, nth in _spread(ends - starts - 1):
+        yield row[starts[which]], row[starts[which] + 1 + nth]
+
+
+def _lookups(key: Keys, bands: Bands, table: Table) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows `a` of `key` and `b` of `bands` with equal keys in a table, at most CHUNK at a time."""
+    ordered = (key << np.uint64(INDEX_BITS)) | np.arange(len(key), dtype=np.uint64)
+    ordered.sort()
+    row = (ordered & np.uint64((1 << INDEX_BITS) - 1)).astype(np.int64)
+    ordered >>= np.uint64(INDEX_BITS)
+    # Most keys of the many lie where no key of the few does: that is asked first, in a table that fits a cache.
+    places = np.uint64((1 << min(KEY_BANDS * BAND_BITS, max(12, len(key).bit_length() + 4))) - 1)
+    taken = np.zeros(int(places) + 1, bool)
+    taken[ordered & places] = True
+    for start in range(0, bands.shape[1], SLICE):
+        asked = keys(bands[:, start : start + SLICE], table)
+        b = np.flatnonzero(taken[asked & places])
+        first = np.searchsorted(ordered, asked[b], side="left")
+        last = np.searchsorted(ordered, asked[b], side="right")
+        for which, nth in _spread(last - first):
+            yield row[first[which] + nth], start + b[which]
+
+
+def _spread(counts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(i, n) for every n below counts[i], in order, at most CHUNK at a time."""
+    total = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     done = 0
     while done < total[-1]:
         stop = min(done + CHUNK, int(total[-1]))
@@ -138,28 +211,37 @@ def meetings(key: Keys, fresh: int) -> Iterator[tuple[NDArray[np.int64], NDArray
         place = np.arange(first, last + 1)
         low = np.maximum(total[place], done)
         high = np.minimum(total[place + 1], stop)
-        a = np.repeat(place, high - low)
-        nth = np.arange(done, stop) - total[a]
-        yield row[starts[a]], row[starts[a] + 1 + nth]
+        which = np.repeat(place, high - low)
+        yield which, np.arange(done, stop) - total[which]
         done = stop
 
 
-def _confirmed(
-    words: NDArray[np.uint64], bands: Bands, table: Table, a: NDArray[np.int64], b: NDArray[np.int64], tally: Tally
+def confirmed(
+    left: Searched, right: Searched, table: Table, a: NDArray[np.int64], b: NDArray[np.int64], tally: Tally
 ) -> Pairs:
-    """Those candidates of a table that are within RADIUS and that no table before it has found."""
-    distance = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.int16)
+    """Those candidates of a table, rows of `left` and of `right`, within RADIUS that no table before it has found.
+
+    So a pair that meets under many keys is found once, wherever these keys are looked at.
+    """
+    distance = np.bitwise_count(left.words[a] ^ right.words[b]).sum(axis=1, dtype=np.int16)
     within = np.flatnonzero(distance <= RADIUS)
     tally.candidates += len(a)
     tally.rejected += len(a) - len(within)
     a, b, distance = a[within], b[within], distance[within]
-    first = np.ones(len(a), bool)
+    first = _first_met(left.bands_of(a), right.bands_of(b), table)
+    tally.found += int(np.count_nonzero(first))
+    return Pairs(a[first], b[first], distance[first])
+
+
+def _first_met(x: Bands, y: Bands, table: Table) -> NDArray[np.bool_]:
+    """Which pairs of hashes with these bands, equal in those of `table`, are equal in those of no table before it."""
+    same = x == y
+    first = np.ones(same.shape[1], bool)
     for group in _OF_GROUP:
-        if group[-1] < table[0]:  # found there if it has a key's worth of equal bands
-            equal = sum(((bands[band, a] == bands[band, b]).astype(np.int8) for band in group), np.int8(0))
-            first &= equal < KEY_BANDS
-        elif group[0] <= table[0]:  # found before if a smaller band of its own group is equal too
+        if group[-1] < table[0]:  # met there if it has a key's worth of equal bands
+            first &= same[group[0] : group[-1] + 1].sum(axis=0) < KEY_BANDS
+        elif group[0] <= table[0]:  # met before if a smaller band of its own group is equal too
             for band in range(group[0], table[-1]):
                 if band not in table:
-                    first &= bands[band, a] != bands[band, b]
-    return Pairs(a[first], b[first], distance[first])
+                    first &= ~same[band]
+    return first
