@@ -532,6 +532,18 @@ OCR_BLIND = Table(
     key=("engine", "character"),
 )
 
+FORGOTTEN = Table(
+    "forgotten",
+    "one row per image that was taken down: nothing else is known of it, and it is never admitted again",
+    (
+        IMAGE_ID,
+        Column("reason", STRING, "why, from --reason"),
+        Column("forgotten_at", pa.timestamp("us", tz="UTC"), "when it was taken down"),
+    ),
+    key=("image_id",),
+    transient=frozenset({"forgotten_at"}),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
