@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,18 +122,15 @@ def between(
 ) -> Iterator[Pairs]:
     """Every pair within RADIUS of a row of `few` (`a`) and one of `many` (`b`), once, in chunks.
 
-    `many` is not sorted: each of its keys is looked up in a table of the keys of `few`, which is what makes it cheap to
-    compare a night with a large lake. Memory is some 90 bytes a hash. Raises ValueError as `near` does.
+    `many` is hardly sorted: only those of it that agree with one of `few` in two bands, which is what makes it cheap to
+    compare a night with a large lake. Memory is some 100 bytes a hash. Raises ValueError as `near` does.
     """
     tally = tally or Tally()
     (left, few_bands), (right, many_bands) = _with_bands(few), _with_bands(many)
-    for number, table in enumerate(TABLES):
-        for a, b in _lookups(keys(few_bands, table), many_bands, table):
-            found = confirmed(left, right, table, a, b, tally)
-            if len(found.a):
-                yield found
-        if step is not None:
-            step(number + 1, len(TABLES))
+    for table, a, b in _lookups(few_bands, many_bands, step):
+        found = confirmed(left, right, table, a, b, tally)
+        if len(found.a):
+            yield found
 
 
 def _with_bands(hashes: Hashes) -> tuple[Searched, Bands]:
@@ -150,11 +148,12 @@ def expected_candidates(count: int) -> float:
 def cut(hashes: Hashes) -> Bands:
     """The bands of the hashes: every bit is in one of them."""
     bands = np.zeros((BANDS, len(hashes)), np.uint16)
-    for start in range(0, len(hashes), 1 << 16):
-        bits = np.unpackbits(hashes[start : start + (1 << 16)], axis=1)
-        part = slice(start, start + len(bits))
+    for start in range(0, len(hashes), SLICE):
+        columns = np.ascontiguousarray(hashes[start : start + SLICE].T)  # each step below runs along the hashes
+        part = bands[:, start : start + SLICE]
         for bit, band in enumerate(_BAND_OF_BIT):
-            bands[band, part] = bands[band, part] * 2 + bits[:, bit]
+            part[band] <<= 1
+            part[band] |= (columns[bit // 8] >> (7 - bit % 8)) & 1
     return bands
 
 
@@ -171,10 +170,7 @@ def meetings(key: Keys, fresh: int) -> Iterator[tuple[NDArray[np.int64], NDArray
 
     However many rows share a key, what is in memory at a time is a chunk.
     """
-    ordered = (key << np.uint64(INDEX_BITS)) | np.arange(len(key), dtype=np.uint64)
-    ordered.sort()
-    row = (ordered & np.uint64((1 << INDEX_BITS) - 1)).astype(np.int64)
-    ordered >>= np.uint64(INDEX_BITS)
+    ordered, row = _ordered(key)
     starts = np.flatnonzero(ordered[1:] == ordered[:-1])  # places that have a next one with the same key
     starts = starts[row[starts] < fresh]  # rows ascend within a key: what follows is greater
     ends = np.searchsorted(ordered, ordered[starts], side="right")
@@ -182,23 +178,45 @@ def meetings(key: Keys, fresh: int) -> Iterator[tuple[NDArray[np.int64], NDArray
         yield row[starts[which]], row[starts[which] + 1 + nth]
 
 
-def _lookups(key: Keys, bands: Bands, table: Table) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows `a` of `key` and `b` of `bands` with equal keys in a table, at most CHUNK at a time."""
+def _lookups(
+    few: Bands, many: Bands, step: Callable[[int, int], None] | None
+) -> Iterator[tuple[Table, NDArray[np.int64], NDArray[np.int64]]]:
+    """Tables, and rows `a` of `few` and `b` of `many` with equal keys in them, at most CHUNK at a time.
+
+    Which of the many agree with any of the few in two bands is asked once for all tables that have these two, of a
+    small table of bits. The few that do are sorted, and only their keys are looked up.
+    """
+    taken = np.empty(1 << 2 * BAND_BITS, bool)
+    done = 0
+    for pair, tables in groupby(sorted(TABLES, key=itemgetter(1, 2)), key=itemgetter(1, 2)):
+        taken[:] = False
+        taken[_two(few, pair)] = True
+        slices = range(0, many.shape[1], SLICE)
+        hit = [at + np.flatnonzero(taken[_two(many[:, at : at + SLICE], pair)]) for at in slices]
+        rows = np.concatenate([np.empty(0, np.int64), *hit])
+        for table in tables:
+            key, row = _ordered(keys(few, table))
+            asked, place = _ordered(keys(many[:, rows], table))
+            first = np.searchsorted(key, asked, side="left")
+            last = np.searchsorted(key, asked, side="right")
+            for which, nth in _spread(last - first):
+                yield table, row[first[which] + nth], rows[place[which]]
+            done += 1
+            if step is not None:
+                step(done, len(TABLES))
+
+
+def _two(bands: Bands, pair: tuple[int, int]) -> NDArray[np.uint32]:
+    return (bands[pair[0]].astype(np.uint32) << np.uint32(BAND_BITS)) | bands[pair[1]]
+
+
+def _ordered(key: Keys) -> tuple[Keys, NDArray[np.int64]]:
+    """Keys, ascending, and their rows; rows ascend within a key."""
     ordered = (key << np.uint64(INDEX_BITS)) | np.arange(len(key), dtype=np.uint64)
     ordered.sort()
     row = (ordered & np.uint64((1 << INDEX_BITS) - 1)).astype(np.int64)
     ordered >>= np.uint64(INDEX_BITS)
-    # Most keys of the many lie where no key of the few does: that is asked first, in a table that fits a cache.
-    places = np.uint64((1 << min(KEY_BANDS * BAND_BITS, max(12, len(key).bit_length() + 4))) - 1)
-    taken = np.zeros(int(places) + 1, bool)
-    taken[ordered & places] = True
-    for start in range(0, bands.shape[1], SLICE):
-        asked = keys(bands[:, start : start + SLICE], table)
-        b = np.flatnonzero(taken[asked & places])
-        first = np.searchsorted(ordered, asked[b], side="left")
-        last = np.searchsorted(ordered, asked[b], side="right")
-        for which, nth in _spread(last - first):
-            yield row[first[which] + nth], start + b[which]
+    return ordered, row
 
 
 def _spread(counts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
