@@ -20,6 +20,7 @@ from pipelines.commands.edits import app as edit_commands
 from pipelines.commands.gallery import app as gallery_commands
 from pipelines.commands.inspect import app as inspect_commands
 from pipelines.commands.keeping import app as keeping_commands
+from pipelines.commands.nightly import app as nightly_commands
 from pipelines.commands.ocr import app as ocr_commands
 from pipelines.commands.signals import app as signals_commands
 from warehouse.cli import app as lake_commands
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 MOUNTED = (
     pipeline_commands,
+    nightly_commands,
     inspect_commands,
     block_commands,
     caption_commands,

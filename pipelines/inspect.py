@@ -119,10 +119,12 @@ def inspect(
     source: str | None = None,
     images: Sequence[str] | None = None,
     image_seconds: float = IMAGE_SECONDS,
+    wait_s: float = 0,
     progress: Progress = silent,
 ) -> InspectSummary:
     """Measure what images that the recipe did not drop lack, and commit it. `pending`: only images that wait for it;
     `source`: only those of this source and of sources that no night takes care of; `images`: these, decided or not.
+    The lake's lock is taken to commit only, and waited for `wait_s` seconds.
 
     Where embeddings are among it, edit pairs whose pictures have one are scored too.
 
@@ -153,7 +155,8 @@ def inspect(
                 seconds=time.monotonic() - began,
                 snapshot=snapshot,
             )
-            summary.committed |= commit_parts(lake, con, run, staged, tables).committed
+            with lake.lock("inspect", wait_s):
+                summary.committed |= commit_parts(lake, con, run, staged, tables).committed
             staged.clear()
 
         progress(0, due)
@@ -172,10 +175,11 @@ def inspect(
         if staged:
             commit()
         resolved = {letter.key for letter in open_letters(con, "inspect") if _is_measured(con, recipe, chosen, letter)}
-        settle(lake, con, "inspect", letters, resolved, None)
-        for scorer, version in scorers(chosen).items():
-            summary.edit_pairs += score_edits(lake, con, scorer, version, progress=progress)
-        all_signals.refresh(con, stored_tables(con))
+        with lake.lock("inspect", wait_s):
+            settle(lake, con, "inspect", letters, resolved, None)
+            for scorer, version in scorers(chosen).items():
+                summary.edit_pairs += score_edits(lake, con, scorer, version, progress=progress)
+            all_signals.refresh(con, stored_tables(con))
     finally:
         con.close()
     summary.seconds = time.monotonic() - began

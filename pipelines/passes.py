@@ -38,6 +38,7 @@ class Mill:
     annotating: Callable[[Progress], AnnotateSummary] | None = None
     source: str | None = None
     dataset: str = "main"
+    wait_s: float = 0  # for the lake's lock, by passes that take it to commit only
     scanned: ScanSummary = field(default_factory=ScanSummary)
     near: NearSummary = field(default_factory=NearSummary)
     inspected: InspectSummary = field(default_factory=InspectSummary)
@@ -97,7 +98,9 @@ def _decide(mill: Mill, show: Progress) -> Done:
 
 
 def _inspect(mill: Mill, show: Progress) -> Done:
-    mill.inspected = done = inspect(mill.lake, mill.recipe, engine=mill.engine, source=mill.source, progress=show)
+    mill.inspected = done = inspect(
+        mill.lake, mill.recipe, engine=mill.engine, source=mill.source, wait_s=mill.wait_s, progress=show
+    )
     counts = {"images": done.images, "units_failed": len(done.failed), "unread": len(done.unread)}
     return Done(done.images, {**counts, "set_aside": done.set_aside, "errors": dict(sorted(done.errors.items()))})
 

@@ -89,13 +89,15 @@ def scan(
     extractors: Sequence[str | Path] = (),
     unit_samples: int = UNIT_SAMPLES,
     image_seconds: float = IMAGE_SECONDS,
+    wait_s: float = 0,
     progress: Progress = silent,
 ) -> ScanSummary:
     """Scan `source` into `lake` and commit: every sample ends as a row of `inputs`, every image with its signals.
 
     Parts that a former run staged or committed are not made again. `extractors`: folders with further extractors beside
-    those of the environment. `image_seconds`: time limit for an image that is suspected to hang. Raises UsageError (an
-    extractor that cannot be used), LakeError, LakeBusy.
+    those of the environment. `image_seconds`: time limit for an image that is suspected to hang. The lake's lock is
+    taken to commit only, and waited for `wait_s` seconds. Raises UsageError (an extractor that cannot be used),
+    LakeError, LakeBusy.
     """
     began = time.monotonic()
     delivery = Delivery(str(lake.root), source_name or _name(source), batch, folders(extractors), image_seconds)
@@ -120,8 +122,9 @@ def scan(
             seconds=summary.seconds,
             snapshot=snapshot,
         )
-        result = commit_parts(lake, con, run, parts, tables)
-        settle(lake, con, "scan", [_letter(r) for r in failed], summary.finished & waiting, result.run_id)
+        with lake.lock("scan", wait_s):
+            result = commit_parts(lake, con, run, parts, tables)
+            settle(lake, con, "scan", [_letter(r) for r in failed], summary.finished & waiting, result.run_id)
     finally:
         con.close()
     summary.run_id, summary.snapshot, summary.committed = result.run_id, result.snapshot, result.committed

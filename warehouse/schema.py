@@ -287,7 +287,7 @@ NIGHTS = Table(
         Column("status", STRING, "frozen (the list is made) | scanned | done"),
         Column("versions", STRING, "what scan measured by: code, decoders and extractors, JSON; NULL until scanned"),
         Column("frozen_at", pa.timestamp("us", tz="UTC"), "when the list was made"),
-        Column("changed_at", pa.timestamp("us", tz="UTC"), "when the status was set"),
+        Column("scanned_at", pa.timestamp("us", tz="UTC"), "when the versions were set"),
     ),
     key=("source", "night"),
     ledger=True,
