@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from warehouse.files import replacing, sync, told
-from warehouse.shards import BLOCK, END, TOMBSTONE, Member, ShardError, header, padding, parse, walk
+from warehouse.forgotten_list import TOMBSTONE
+from warehouse.shards import BLOCK, END, Member, ShardError, header, padding, parse, walk
 
 ZEROS = bytes(1 << 20)
 

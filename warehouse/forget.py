@@ -17,8 +17,8 @@ import pyarrow as pa
 from warehouse import views
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import UsageError
-from warehouse.forgotten import about, naming
-from warehouse.forgotten_list import read_listing, write_listing
+from warehouse.forgotten import about, naming, write_listing
+from warehouse.forgotten_list import read_listing
 from warehouse.lake import Lake
 from warehouse.metadata import stored_columns
 from warehouse.schema import EDIT_SCORES, EDITS, FORGOTTEN

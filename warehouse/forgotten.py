@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import duckdb
 
+from warehouse.files import replacing
+from warehouse.forgotten_list import listing
 from warehouse.metadata import stored_columns
 from warehouse.schema import FORGOTTEN, Table
 
 #: Columns that name the images a row is about, where that is not `image_id` alone. A column of ids is a list.
-NAMING = {"near_pairs": ("a", "b"), "edits": ("target_id", "reference_ids")}
-LISTS = frozenset({"reference_ids"})
+NAMING = {"near_pairs": ("a", "b"), "edits": ("target_id", "reference_ids"), "errors": ("images",)}
+LISTS = frozenset({"reference_ids", "images"})
 
 
 def naming(table: str, columns: Iterable[str]) -> tuple[str, ...]:
@@ -46,3 +49,13 @@ def anything_forgotten(con: duckdb.DuckDBPyConnection) -> bool:
     if FORGOTTEN.name not in stored_columns(con):
         return False
     return con.execute("SELECT 1 FROM lake.forgotten LIMIT 1").fetchone() is not None
+
+
+def write_listing(pool: Path, ids: Iterable[str]) -> None:
+    """Put these ids in the place of what the list beside the pool named; no ids: no list."""
+    lines = "".join(f"{image_id}\n" for image_id in sorted(set(ids)))
+    if not lines:
+        listing(pool).unlink(missing_ok=True)
+        return
+    with replacing(listing(pool)) as temporary:
+        temporary.write_text(lines, encoding="ascii")

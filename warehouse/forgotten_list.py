@@ -1,22 +1,21 @@
-"""The list beside the pool: forgotten images whose bytes may still be in it, one id a line.
+"""What the training loader must know of forgotten images, without a database: a list, and a mark in the tars.
 
-The table `forgotten` is the word that counts; this is for the training loader, which opens no database. It is written
-before the table, so that no loader shows what the table names, and `glyphmill clean` takes it away when it is done.
+The list lies beside the pool and names, one id a line, forgotten images whose bytes may still be there. The table
+`forgotten` is the word that counts; the list is written before it, so that no loader shows what the table names, and
+`glyphmill clean` takes it away when it is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from warehouse.files import replacing
-
-NAME = "forgotten.txt"
+#: Name of the member that stands where a forgotten image stood. Readers of WebDataset tars pass over such names.
+TOMBSTONE = "__forgotten__"
 
 
 def listing(pool: Path) -> Path:
     """Where the list lies: beside the pool's folder."""
-    return pool.parent / NAME
+    return pool.parent / "forgotten.txt"
 
 
 def read_listing(pool: Path) -> frozenset[str]:
@@ -25,13 +24,3 @@ def read_listing(pool: Path) -> frozenset[str]:
         return frozenset(listing(pool).read_text(encoding="ascii").split())
     except FileNotFoundError:
         return frozenset()
-
-
-def write_listing(pool: Path, ids: Iterable[str]) -> None:
-    """Put these ids in the place of what the list named; no ids: no list."""
-    lines = "".join(f"{image_id}\n" for image_id in sorted(set(ids)))
-    if not lines:
-        listing(pool).unlink(missing_ok=True)
-        return
-    with replacing(listing(pool)) as temporary:
-        temporary.write_text(lines, encoding="ascii")

@@ -26,8 +26,8 @@ from warehouse.catalog import known_files
 from warehouse.erase import erase_captions, erase_image, holds_any, only_tombstones, thin
 from warehouse.errors import LakeBusy
 from warehouse.files import replacing, told
-from warehouse.forgotten import about, anything_forgotten, naming
-from warehouse.forgotten_list import read_listing, write_listing
+from warehouse.forgotten import about, anything_forgotten, naming, write_listing
+from warehouse.forgotten_list import read_listing
 from warehouse.lake import BUSY_MS, CATALOG, Lake, quoted
 from warehouse.metadata import stored_columns
 from warehouse.rewrite import known_data_files, positions, rewrite

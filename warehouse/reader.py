@@ -13,9 +13,8 @@ import numpy.typing as npt
 import xxhash
 
 from warehouse.errors import LakeError
-from warehouse.forgotten_list import listing, read_listing
+from warehouse.forgotten_list import TOMBSTONE, listing, read_listing
 from warehouse.selection import Selection
-from warehouse.shards import TOMBSTONE
 
 BLOCK = 512
 ID_DIGITS = 32

@@ -23,13 +23,12 @@ import xxhash
 
 from warehouse.errors import LakeError, UsageError
 from warehouse.files import sync, told
+from warehouse.forgotten_list import TOMBSTONE
 
 FORMAT = "ustar-1"
 BLOCK = 512
 MAX_MEMBER = 8**11 - 1  # eleven octal digits in a USTAR header
 END = b"\0" * (2 * BLOCK)
-#: Name of the member that stands where a forgotten image stood. Readers of WebDataset tars pass over such names.
-TOMBSTONE = "__forgotten__"
 Row = dict[str, object]
 
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
