@@ -47,6 +47,10 @@ class Where:
     def dated(self) -> bool:
         return MARK in self.path
 
+    def delivered(self, night: str) -> bool:
+        """Whether the night's own folder is there and holds anything."""
+        return _anything(self.path.replace(MARK, night), must=False)
+
     def sources(self, night: str, first: str | None) -> list[Source]:
         """What is to be listed for a night; `first`: the source's first night so far. Empty where nothing is there.
 
@@ -154,10 +158,10 @@ def freeze(
         if known is not None:
             return known
         sources = where.sources(night, before[0].night if before else None)
-        if not sources and where.dated:
-            return None
         writing = _Writing(where.name, night)
         files = store(lake, NIGHT_UNITS, writing.tables(unseen(con, where.name, sources, progress)))
+        if where.dated and not writing.units and not where.delivered(night):
+            return None
         with lake.lock("freeze", wait_s):
             if nights(con, where.name) != before:
                 continue  # another night of the source was frozen meanwhile: what is unseen is another question now
