@@ -32,6 +32,7 @@ def main() -> None:
     """Run the job; exit code 0 if the pipeline came to its end."""
     job: Job = pickle.load(sys.stdin.buffer)
     running: list[PipelineResult] = []
+    threading.excepthook = _end_with_thread
     threading.Thread(target=_end_with_engine, args=(running,), daemon=True).start()
     try:
         result = pipeline(job).run()
@@ -39,7 +40,9 @@ def main() -> None:
         leave(job.folder, error)
         raise
     running.append(result)
-    sys.exit(0 if result.wait_until_finish() == PipelineState.DONE else 1)
+    code = 0 if result.wait_until_finish() == PipelineState.DONE else 1
+    threading.excepthook = threading.__excepthook__
+    sys.exit(code)
 
 
 def _end_with_engine(running: list[PipelineResult]) -> None:
@@ -48,6 +51,13 @@ def _end_with_engine(running: list[PipelineResult]) -> None:
         with suppress(Exception):  # the runner's own kinds, and no one left to tell
             result.cancel()
     os.killpg(0, signal.SIGKILL)
+
+
+def _end_with_thread(args: threading.ExceptHookArgs) -> None:
+    """A thread of the runner that ends in an exception, as where a worker was killed, leaves the pipeline waiting."""
+    sys.__excepthook__(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def pipeline(job: Job) -> beam.Pipeline:
