@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pipelines.progress import Progress, silent
 from pipelines.scan import UNIT_SAMPLES
+from pipelines.tables import ensure
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
@@ -150,8 +151,7 @@ def freeze(
 
     Raises UsageError, LakeBusy.
     """
-    with lake.lock("freeze", wait_s):
-        lake.ensure_tables(con, (NIGHTS, NIGHT_UNITS, ERRORS))
+    ensure(lake, con, (NIGHTS, NIGHT_UNITS, ERRORS), wait_s=wait_s)
     while True:
         before = nights(con, where.name)
         known = next((n for n in before if n.night == night), None)
@@ -221,9 +221,10 @@ def stale(
     elif not tables:
         return {}
     else:
+        stored = stored_columns(con)
         lacking = " UNION ".join(
             f"""SELECT batch, unit FROM lake.inputs
-            ANTI JOIN (SELECT image_id FROM lake."{table}" WHERE version = {quoted(version)}) USING (image_id)
+            {_lacking(table, version) if table in stored else ""}
             WHERE source = {quoted(source)} AND status = 'ok'"""
             for table, version in tables
         )
@@ -236,6 +237,10 @@ def stale(
     for night, content in rows:
         found.setdefault(night, []).append(from_text(content))
     return found
+
+
+def _lacking(table: str, version: str) -> str:
+    return f'ANTI JOIN (SELECT image_id FROM lake."{table}" WHERE version = {quoted(version)}) USING (image_id)'
 
 
 @dataclass

@@ -63,12 +63,11 @@ rules = [{ name = "shaded", when = "shade >= 0 AND warmth > -300" }]
 """
 
 
-def write_extractors(folder: Path, raised: str | None = None) -> Path:
-    """The two signals in a folder; the one named `raised` in a higher version."""
+def write_extractors(folder: Path, version: str = "1") -> Path:
+    """The two signals in a folder, in this version."""
     folder.mkdir()
     for name, code in EXTRACTORS.items():
-        text = dedent(code)
-        (folder / f"{name}.py").write_text(text.replace(f'"{name}", "1"', f'"{name}", "2"') if name == raised else text)
+        (folder / f"{name}.py").write_text(dedent(code).replace(f'"{name}", "1"', f'"{name}", "{version}"'))
     return folder
 
 
