@@ -172,7 +172,8 @@ def _told(
     con: duckdb.DuckDBPyConnection, recipe: Recipe, entry: WatchEntry, judged: bool, progress: Progress
 ) -> Iterator[Row]:
     by_table: dict[str, list[Signal]] = {}
-    for signal in readable(stored_tables(con)):
+    measured = [table for table in stored_tables(con) if _any_row(con, f'lake."{table.name}"')]
+    for signal in readable(tuple(measured)):
         if signal.name not in NOT_TOLD and signal.of is None:
             by_table.setdefault(signal.table, []).append(signal)
     for done, (table, signals) in enumerate(sorted(by_table.items())):
@@ -186,6 +187,10 @@ def _told(
     progress(len(by_table), len(by_table) + 1, "shares")
     yield from _shares(con, recipe, entry, judged)
     progress(len(by_table) + 1, len(by_table) + 1)
+
+
+def _any_row(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return con.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _of_signals(
@@ -330,8 +335,7 @@ def _of_what(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, str]:
     whole = "count(*) OVER (PARTITION BY night) AS whole"
     delivered = f"lake.inputs JOIN temp.nights USING (batch) WHERE NOT starts_with(source, '{_EVALUATION}')"
     told = {"source": f"SELECT night, source AS name, {whole} FROM {delivered}"}
-    decided = con.execute(f"SELECT 1 FROM lake.decisions WHERE {mine} LIMIT 1").fetchone() is not None
-    if decided:
+    if _any_row(con, f"lake.decisions WHERE {mine}"):
         verdict = f"(FROM lake.decisions WHERE {mine})"
         told["outcome"] = (
             f"SELECT night, if(status = 'ok', outcome, status) AS name, {whole} FROM (SELECT * FROM {delivered}) "
