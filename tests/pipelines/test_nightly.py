@@ -15,6 +15,8 @@ from nights import NAME, RECIPE, an_order, chosen, counts, do, draw, restore, ro
 from pictures import encoded, photo
 
 from pipelines import decode, inspect_unit, scan_unit
+from pipelines.commands.annotate import Annotator
+from pipelines.commands.nightly import _annotation
 from pipelines.nightly import NAMES, dates
 from pipelines.nightly_list import Where, source_name
 from pipelines.nightly_plan import plan
@@ -88,8 +90,10 @@ def test_redelivered_and_changed_files(after: tuple[Path, Path]) -> None:
     os.utime(source / "01.jpg", ns=(1, 1))  # delivered again: the same bytes, another time
     (source / "02.jpg").write_bytes(encoded(photo(72, 64, seed=99), quality=85))  # another picture under the old name
     (source / "03.txt").write_text("a caption that came late")
-    done = do(an_order(lake, source), SECOND)
+    asking = _annotation(Annotator.RULES, None, "", None, None)
+    done = do(an_order(lake, source, annotate=asking), SECOND)
     assert (done.status, done.samples) == ("done", 4)
+    assert (counts(done, "annotate")["success"], counts(done, "annotate")["requests"]) == (5, 0)
     assert rows(lake, f"SELECT status, count(*) FROM inputs WHERE batch = '{SECOND}' GROUP BY 1 ORDER BY 1") == [
         ("ok", 1), ("repeat", 3),
     ]  # fmt: skip
