@@ -21,7 +21,7 @@ from pipelines.all_signals import readable
 from pipelines.keeping.watch_entry import WatchEntry
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, stored_tables
-from pipelines.signals import Signal, relation
+from pipelines.signals import DERIVED, Signal, relation
 from warehouse import views
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import GlyphmillError, UsageError
@@ -87,7 +87,7 @@ def watch(lake: Lake, recipe: Recipe, *, batch: str | None = None, progress: Pro
     what is to be told by the exit code.
     """
     began = time.monotonic()
-    entry = recipe.watch or WatchEntry()
+    entry = _by_stored_names(recipe.watch or WatchEntry())
     with lake.lock("watch", wait_s=60), lake.connect() as con:
         lake.ensure_tables(con, [DRIFT])
         views.refresh(con)
@@ -150,6 +150,13 @@ def psi(now: Sequence[int], before: Sequence[int]) -> float:
         p, q = (a + 0.5) / (n + 0.5 * k), (b + 0.5) / (m + 0.5 * k)
         total += (p - q) * math.log(p / q)
     return total
+
+
+def _by_stored_names(entry: WatchEntry) -> WatchEntry:
+    """The section with aliases (sharpness) as the names of what is stored (sharpness_256)."""
+    stored = {signal.name: signal.of for signal in DERIVED if signal.of}
+    named = {stored.get(name, name): limits for name, limits in entry.signals.items()}
+    return entry.model_copy(update={"signals": named})
 
 
 def _mark(con: duckdb.DuckDBPyConnection, nights: Sequence[str]) -> tuple[int, int]:
