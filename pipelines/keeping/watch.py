@@ -32,7 +32,7 @@ from warehouse.schema import DRIFT
 
 BINS = 10
 QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
-NOT_TOLD = frozenset({"batch"})  # every batch has its own
+NOT_TOLD = frozenset({"batch", "source"})  # every batch has its own; sources are told as shares
 SQL_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _EVALUATION = "evaluation "  # sources of this prefix are no deliveries, see pipelines/block.py
 
@@ -45,7 +45,8 @@ class Drifted(GlyphmillError):  # noqa: N818 - the word says what it is
 
 @dataclass(frozen=True)
 class Row:
-    """A row of `drift`, but for recipe and batch, and the statistic's value in each batch, the oldest first."""
+    """A row of `drift`, but for recipe and batch. `course`: the statistic's value (of psi the mean) in each batch, the
+    oldest first."""
 
     kind: str
     name: str
@@ -218,6 +219,7 @@ def _of_signals(
         a, b = one.missing(now), one.missing(before)
         row = Row("signal", one.name, "missing", a, b, None if a is None or b is None else abs(a - b))
         yield _judged(row, limits.missing, judged, tuple(one.missing(course.get(night)) for night in nights))
+        means: tuple[float | None, ...] = ()
         if one.number is not None:
             a, b = one.part(now, "mean"), one.part(before, "mean")
             drift = None if a is None or b is None else _in_spreads(a, b, one.part(before, "spread"))
@@ -228,7 +230,7 @@ def _of_signals(
         if one.number is not None or one.words:
             bins = _numbers(con, one.number) if one.number is not None and not one.words else _words(con, one.column)
             value = psi(*bins) if bins is not None and any(bins[0]) and any(bins[1]) else None
-            yield _judged(Row("signal", one.name, "psi", value, None, value), limits.psi, judged)
+            yield _judged(Row("signal", one.name, "psi", value, None, value), limits.psi, judged, means)
 
 
 class _Sums:
