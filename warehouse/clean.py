@@ -1,8 +1,9 @@
 """Clean: sweeps what stopped runs left behind, the files of old snapshots that nobody pinned, and what was forgotten.
 
-Only what is older than a given age goes, so that a run that is still writing keeps its files; what any snapshot in the
-catalog refers to stays, and so does every shard that the index names. What was forgotten goes whatever its age, from
-pinned snapshots too (`warehouse/purge.py`).
+Only what is older than a given age goes, so that a run that is still writing keeps its files, and of staged parts
+nothing while one of them is younger: a scan may run for days. What any snapshot in the catalog refers to stays, and so
+does every shard that the index names. What was forgotten goes whatever its age, from pinned snapshots too
+(`warehouse/purge.py`).
 """
 
 from __future__ import annotations
@@ -79,12 +80,13 @@ def _sweep(
     if expire is not None and not swept.purged.images:
         swept.snapshots = _expire(lake, con, expire, dry_run=dry_run)
     before = time.time() - older_than.total_seconds()
+    live = _last_staged(lake) > before
     for path in leftovers(lake, con):
         try:
             modified, size = _newest(path)
         except FileNotFoundError:
             continue  # its owner finished just now
-        if modified > before:
+        if modified > before or (live and path.is_relative_to(lake.staging)):
             continue
         swept.files[path.relative_to(lake.root)] = size
         if not dry_run:
@@ -139,6 +141,17 @@ def _expire(lake: Lake, con: duckdb.DuckDBPyConnection, age: timedelta, *, dry_r
     if not dry_run:  # also what an expiry that was killed has left
         con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
     return going
+
+
+def _last_staged(lake: Lake) -> float:
+    """When the youngest staged file was written; 0 where there is none."""
+    last = 0.0
+    for path in lake.staging.rglob("*"):
+        try:
+            last = max(last, path.stat().st_mtime if path.is_file() else 0.0)
+        except FileNotFoundError:
+            continue  # committed just now
+    return last
 
 
 def _newest(path: Path) -> tuple[float, int]:
