@@ -32,7 +32,7 @@ from pipelines.recipe import Recipe
 from pipelines.scan import ScanSummary, measured_by, scan
 from pipelines.scan_unit import version_of
 from warehouse.errors import UsageError
-from warehouse.lake import Lake, quoted
+from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.sources import Source, Unit
 from warehouse.sources.portion import from_text
 
@@ -93,6 +93,8 @@ def nightly(order: Order, summary: NightSummary, *, engine: Engine, bar: Bar) ->
     began = time.monotonic()
     recipe = order.recipe
     inspecting = chosen_extractors(recipe)
+    if not (order.root / CATALOG).exists():
+        order.where.sources(summary.night, None)  # no lake is left behind where there is no source
     lake = Lake.open_or_create(order.root)
     try:
         night = _frozen(order, lake, summary, bar)
