@@ -26,6 +26,7 @@ from pipelines.progress import Progress
 from pipelines.thumbs import COARSE, LOUD, STEP, tile_distance, unpack
 from warehouse.errors import LakeError
 from warehouse.files import told
+from warehouse.lake import quoted
 
 #: Pairs are stored up to this tile distance: above every limit that a recipe might set, below other pages of a layout.
 LOOSE_TILE_DISTANCE = 10.0
@@ -81,7 +82,9 @@ def gather(con: duckdb.DuckDBPyConnection, engine: Engine, wanted: str, folder: 
         f"SEMI JOIN {wanted} USING (image_id) ORDER BY filename, row",
         path,
     )
-    counts = con.execute(f"SELECT count(*) FROM read_parquet('{path}') GROUP BY filename ORDER BY filename").fetchall()
+    counts = con.execute(
+        f"SELECT count(*) FROM read_parquet({quoted(path)}) GROUP BY filename ORDER BY filename"
+    ).fetchall()
     units, start = [], 0
     for (count,) in counts:
         for at in range(start, start + count, THUMBS_AT_ONCE):

@@ -54,6 +54,8 @@ def test_many_rows_are_shuffled() -> None:
     assert sum(counts) == 4 * rows.NUMBERED
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("GLYPHMILL_SOAK"), reason="a long job: make soak")
 def test_a_job_left_early_is_cancelled(tmp_path: Path) -> None:
     left = ENGINE.map(work.one_then_sleep, [(str(tmp_path), i) for i in range(12)])
     next(left)
@@ -83,6 +85,8 @@ def test_no_java_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         list(SparkEngine({"spark.master": "local[1]"}).map(work.double, [1]))
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("GLYPHMILL_SOAK"), reason="another session of Spark: make soak")
 def test_nothing_outlives_a_killed_driver(tmp_path: Path) -> None:
     driver, below = cases.started("spark", ["master=local[2]"], tmp_path)
     assert any("java" in process.name() for process in below)

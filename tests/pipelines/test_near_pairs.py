@@ -125,7 +125,7 @@ def scanned(gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(scanned: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("compared") / "lake"
+    root = tmp_path_factory.mktemp("compared") / "the team's lake"
     shutil.copytree(scanned, root)
     assert near(Lake.open(root)).compared == IMAGES
     return root
