@@ -24,7 +24,7 @@ from pipelines.extractors.base import CaptionText, Extractor
 from pipelines.inspect_unit import Inspected, Inspection, Item, in_order, version_of, work
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, stored_tables
-from warehouse.commit import RunInfo, commit_parts
+from warehouse.commit import COMMIT_WAIT_S, RunInfo, commit_parts
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
 from warehouse.metadata import stored_columns
@@ -138,7 +138,7 @@ def inspect(
                 seconds=time.monotonic() - began,
                 snapshot=snapshot,
             )
-            summary.committed |= commit_parts(lake, con, run, staged, tables).committed
+            summary.committed |= commit_parts(lake, con, run, staged, tables, wait_s=COMMIT_WAIT_S).committed
             staged.clear()
 
         progress(0, due)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 
@@ -20,7 +20,7 @@ from pipelines.extractors import folders, in_scan
 from pipelines.progress import Progress, silent
 from pipelines.reasons import Reason
 from pipelines.scan_unit import SCAN_VERSION, Delivery, Done, Job, part_names, scan_tables, unlisted, work
-from warehouse.commit import RunInfo, commit_parts, uncommitted
+from warehouse.commit import COMMIT_WAIT_S, RunInfo, commit_parts, uncommitted
 from warehouse.lake import Lake
 from warehouse.parts import Part, find_part, key
 from warehouse.schema import INPUTS
@@ -105,7 +105,7 @@ def scan(
             seconds=summary.seconds,
             snapshot=snapshot,
         )
-        result = commit_parts(lake, con, run, parts, tables)
+        result = commit_parts(lake, con, run, parts, tables, wait_s=COMMIT_WAIT_S)
     finally:
         con.close()
     summary.run_id, summary.snapshot, summary.committed = result.run_id, result.snapshot, result.committed
@@ -113,10 +113,10 @@ def scan(
     return summary
 
 
-def dry_run(root: str | Path, source: Source, *, batch: str = "default", source_name: str | None = None) -> Plan:
+def dry_run(root: str | PurePath, source: Source, *, batch: str = "default", source_name: str | None = None) -> Plan:
     """What `scan` would do with the lake at `root`, which need not be there yet. Nothing is read or written."""
     units = source.units(UNIT_SAMPLES)
-    if not (Path(root) / "catalog.sqlite").exists():
+    if not Lake.is_there(root):
         return Plan(sum(1 for _ in units), 0)
     lake, summary = Lake.open(root, read_only=True), ScanSummary()
     con = lake.connect(read_only=True)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+
+from postgres_server import PostgresServer, binaries
 
 # No clock decides a test, and the same examples are tried everywhere.
 settings.register_profile("suite", deadline=None, derandomize=True)
@@ -22,3 +28,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set GLYPHMILL_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server of our own, on loopback; skipped with a reason where the machine has none."""
+    found = binaries()
+    if found is None:
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="glyphmill-pg-"))
+    folder.chmod(0o755)  # where the unprivileged user that it runs as gets in
+    server = PostgresServer(folder, found)
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder)

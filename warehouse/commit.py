@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse import views
+from warehouse import fence, views
 from warehouse.files import sync, told
 from warehouse.lake import Lake, quoted
 from warehouse.merge import state_columns, superseded
@@ -25,8 +25,9 @@ from warehouse.pack import pack, pack_query, store
 from warehouse.parts import Part, key, part_path
 from warehouse.schema import PARTS, RUNS, Table
 
-__all__ = ["CommitResult", "RunInfo", "commit", "commit_parts", "forget_staged", "pack", "pack_query", "uncommitted"]
+__all__ = ["COMMIT_WAIT_S", "CommitResult", "RunInfo", "commit", "commit_parts", "forget_staged", "pack", "pack_query", "uncommitted"]
 
+COMMIT_WAIT_S = 600.0  # for passes of which several may run at once
 _AGAIN = re.compile(r"-\d+(?=\.parquet$)")
 ASKED = pa.schema([("table_name", pa.string()), ("part", pa.string())])
 
@@ -61,14 +62,17 @@ def commit_parts(
     run: RunInfo,
     parts: Iterable[Part],
     tables: Mapping[str, Table],
+    *,
+    wait_s: float = 0,
 ) -> CommitResult:
     """Pack staged parts and commit them as one run; their staged files are removed afterwards.
 
     `tables` are the schemas of the parts' tables by name; a table that the lake lacks is made. Parts that the lake has
-    already are passed over, so the same parts again change nothing. Raises LakeBusy, LakeError (disk full).
+    already are passed over, so the same parts again change nothing. `wait_s`: how long another run's commit is waited
+    for. Raises LakeBusy, LakeError (disk full).
     """
     parts = sorted(set(parts), key=lambda p: (p.table, p.name, p.unit))
-    with lake.lock(run.command), told(f"committing the {run.command}", lake.root):
+    with lake.lock(run.command, wait_s), told(f"committing the {run.command}", lake.root):
         lake.ensure_tables(con, tables.values())
         views.refresh(con)
         new = uncommitted(con, parts)
@@ -137,10 +141,14 @@ def commit(
             _register_rows(con, lake, RUNS, [_run_row(run_id, run)])
             _register_rows(con, lake, PARTS, [_part_row(run_id, p) for p in parts])
             _sync_since(lake, {*replace}, started)
+            fence.sign(con, lake.token, run.command)
             con.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             with suppress(duckdb.Error):  # the failure itself may have ended the transaction
                 con.execute("ROLLBACK")
+            refused = fence.told(error, lake.root) if isinstance(error, duckdb.Error) else None
+            if refused is not None:
+                raise refused from error
             raise
         return CommitResult(run_id, lake.snapshot(con), True, rows)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,12 +57,9 @@ def verify(lake: Lake) -> list[Check]:
 
 
 def check_catalog(lake: Lake) -> Check:
-    """SQLite's own check of the catalog's pages."""
-    check = Check("catalog", "pages")
-    with closing(sqlite3.connect(lake.readable_uri(), uri=True)) as db:
-        check.counted = db.execute("PRAGMA page_count").fetchone()[0]
-        check.problems = [row[0] for row in db.execute(f"PRAGMA quick_check({SHOWN})") if row[0] != "ok"]
-    return check
+    """The catalog's own pages."""
+    pages, problems = lake.backend.check()
+    return Check("catalog", "pages", pages, problems)
 
 
 def check_files(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
