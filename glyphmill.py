@@ -19,6 +19,8 @@ from pipelines.commands.captions import app as caption_commands
 from pipelines.commands.edits import app as edit_commands
 from pipelines.commands.gallery import app as gallery_commands
 from pipelines.commands.inspect import app as inspect_commands
+from pipelines.commands.keeping import app as keeping_commands
+from pipelines.commands.nightly import app as nightly_commands
 from pipelines.commands.ocr import app as ocr_commands
 from pipelines.commands.signals import app as signals_commands
 from warehouse.cli import app as lake_commands
@@ -34,6 +36,7 @@ app = typer.Typer(
 )
 MOUNTED = (
     pipeline_commands,
+    nightly_commands,
     inspect_commands,
     block_commands,
     caption_commands,
@@ -44,6 +47,7 @@ MOUNTED = (
     ocr_commands,
     signals_commands,
     gallery_commands,
+    keeping_commands,
     lake_commands,
 )
 for commands in MOUNTED:

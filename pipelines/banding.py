@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,8 @@ assert BANDS - RADIUS > GROUPS * (KEY_BANDS - 1), "the pigeonhole principle must
 
 BAND_BITS = -(-BITS // BANDS)  # at most; a third of the bands has one less
 INDEX_BITS = 64 - KEY_BANDS * BAND_BITS  # what a 64-bit number has left beside a key
-CHUNK = 1 << 20  # pairs compared at a time
+CHUNK = 1 << 18  # pairs compared at a time
+SLICE = 1 << 16  # hashes whose keys are made at a time: these stay in the cache
 
 Hashes = NDArray[np.uint8]  # (n, 32)
 Bands = NDArray[np.uint16]  # (bands, n)
@@ -49,6 +51,30 @@ class Pairs:
     a: NDArray[np.int64]
     b: NDArray[np.int64]
     distance: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Hashes as they are searched: (n, 4) words of 64 bits, and their bands; made when asked for where None."""
+
+    words: NDArray[np.uint64]
+    bands: Bands | None = None
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> Searched:
+        """Without bands. Raises ValueError for hashes that are not (n, 32) uint8, or more than 2^31 of them."""
+        if hashes.ndim != 2 or hashes.shape[1] * 8 != BITS or hashes.dtype != np.uint8 or len(hashes) >> INDEX_BITS:
+            raise ValueError(
+                f"expected (n < 2^{INDEX_BITS}, {BITS // 8}) uint8 hashes, got {hashes.shape} {hashes.dtype}"
+            )
+        return cls(np.ascontiguousarray(hashes).view(np.uint64))
+
+    def bands_of(self, rows: NDArray[np.int64]) -> Bands:
+        """Bands of those rows, (bands, len(rows))."""
+        if self.bands is not None:
+            return self.bands[:, rows]
+        used, places = np.unique(rows, return_inverse=True)
+        return cut(self.words[used].view(np.uint8).reshape(len(used), BITS // 8))[:, places]
 
 
 @dataclass
@@ -75,21 +101,42 @@ def near(
     Memory is some 120 bytes a hash. `step` is told tables done and their number. Raises ValueError for hashes that are
     not (n, 32) uint8, or more than 2^31 of them.
     """
-    count = len(hashes)
-    if hashes.ndim != 2 or hashes.shape[1] * 8 != BITS or hashes.dtype != np.uint8 or count >> INDEX_BITS:
-        raise ValueError(f"expected (n < 2^{INDEX_BITS}, {BITS // 8}) uint8 hashes, got {hashes.shape} {hashes.dtype}")
-    fresh = count if fresh is None else fresh
+    fresh = len(hashes) if fresh is None else fresh
     tally = tally or Tally()
-    words = np.ascontiguousarray(hashes).view(np.uint64)
-    bands = cut(hashes)
+    searched, bands = _with_bands(hashes)
     for number, table in enumerate(TABLES):
         for a, b in meetings(keys(bands, table), fresh):
-            found = _confirmed(words, bands, table, a, b, tally)
-            tally.found += len(found.a)
+            found = confirmed(searched, searched, table, a, b, tally)
             if len(found.a):
                 yield found
         if step is not None:
             step(number + 1, len(TABLES))
+
+
+def between(
+    few: Hashes,
+    many: Hashes,
+    *,
+    tally: Tally | None = None,
+    step: Callable[[int, int], None] | None = None,
+) -> Iterator[Pairs]:
+    """Every pair within RADIUS of a row of `few` (`a`) and one of `many` (`b`), once, in chunks.
+
+    `many` is hardly sorted: only those of it that agree with one of `few` in two bands, which is what makes it cheap to
+    compare a night with a large lake. Memory is some 100 bytes a hash. Raises ValueError as `near` does.
+    """
+    tally = tally or Tally()
+    (left, few_bands), (right, many_bands) = _with_bands(few), _with_bands(many)
+    for table, a, b in _lookups(few_bands, many_bands, step):
+        found = confirmed(left, right, table, a, b, tally)
+        if len(found.a):
+            yield found
+
+
+def _with_bands(hashes: Hashes) -> tuple[Searched, Bands]:
+    searched = Searched.of(hashes)
+    bands = cut(hashes)
+    return Searched(searched.words, bands), bands
 
 
 def expected_candidates(count: int) -> float:
@@ -101,11 +148,12 @@ def expected_candidates(count: int) -> float:
 def cut(hashes: Hashes) -> Bands:
     """The bands of the hashes: every bit is in one of them."""
     bands = np.zeros((BANDS, len(hashes)), np.uint16)
-    for start in range(0, len(hashes), 1 << 16):
-        bits = np.unpackbits(hashes[start : start + (1 << 16)], axis=1)
-        part = slice(start, start + len(bits))
+    for start in range(0, len(hashes), SLICE):
+        columns = np.ascontiguousarray(hashes[start : start + SLICE].T)  # each step below runs along the hashes
+        part = bands[:, start : start + SLICE]
         for bit, band in enumerate(_BAND_OF_BIT):
-            bands[band, part] = bands[band, part] * 2 + bits[:, bit]
+            part[band] <<= 1
+            part[band] |= (columns[bit // 8] >> (7 - bit % 8)) & 1
     return bands
 
 
@@ -122,15 +170,58 @@ def meetings(key: Keys, fresh: int) -> Iterator[tuple[NDArray[np.int64], NDArray
 
     However many rows share a key, what is in memory at a time is a chunk.
     """
+    ordered, row = _ordered(key)
+    starts = np.flatnonzero(ordered[1:] == ordered[:-1])  # places that have a next one with the same key
+    starts = starts[row[starts] < fresh]  # rows ascend within a key: what follows is greater
+    ends = np.searchsorted(ordered, ordered[starts], side="right")
+    for which, nth in _spread(ends - starts - 1):
+        yield row[starts[which]], row[starts[which] + 1 + nth]
+
+
+def _lookups(
+    few: Bands, many: Bands, step: Callable[[int, int], None] | None
+) -> Iterator[tuple[Table, NDArray[np.int64], NDArray[np.int64]]]:
+    """Tables, and rows `a` of `few` and `b` of `many` with equal keys in them, at most CHUNK at a time.
+
+    Which of the many agree with any of the few in two bands is asked once for all tables that have these two, of a
+    small table of bits. The few that do are sorted, and only their keys are looked up.
+    """
+    taken = np.empty(1 << 2 * BAND_BITS, bool)
+    done = 0
+    for pair, tables in groupby(sorted(TABLES, key=itemgetter(1, 2)), key=itemgetter(1, 2)):
+        taken[:] = False
+        taken[_two(few, pair)] = True
+        slices = range(0, many.shape[1], SLICE)
+        hit = [at + np.flatnonzero(taken[_two(many[:, at : at + SLICE], pair)]) for at in slices]
+        rows = np.concatenate([np.empty(0, np.int64), *hit])
+        for table in tables:
+            key, row = _ordered(keys(few, table))
+            asked, place = _ordered(keys(many[:, rows], table))
+            first = np.searchsorted(key, asked, side="left")
+            last = np.searchsorted(key, asked, side="right")
+            for which, nth in _spread(last - first):
+                yield table, row[first[which] + nth], rows[place[which]]
+            done += 1
+            if step is not None:
+                step(done, len(TABLES))
+
+
+def _two(bands: Bands, pair: tuple[int, int]) -> NDArray[np.uint32]:
+    return (bands[pair[0]].astype(np.uint32) << np.uint32(BAND_BITS)) | bands[pair[1]]
+
+
+def _ordered(key: Keys) -> tuple[Keys, NDArray[np.int64]]:
+    """Keys, ascending, and their rows; rows ascend within a key."""
     ordered = (key << np.uint64(INDEX_BITS)) | np.arange(len(key), dtype=np.uint64)
     ordered.sort()
     row = (ordered & np.uint64((1 << INDEX_BITS) - 1)).astype(np.int64)
     ordered >>= np.uint64(INDEX_BITS)
-    starts = np.flatnonzero(ordered[1:] == ordered[:-1])  # places that have a next one with the same key
-    starts = starts[row[starts] < fresh]  # rows ascend within a key: what follows is greater
-    ends = np.searchsorted(ordered, ordered[starts], side="right")
-    others = ends - starts - 1
-    total = np.concatenate([[0], np.cumsum(others)])
+    return ordered, row
+
+
+def _spread(counts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(i, n) for every n below counts[i], in order, at most CHUNK at a time."""
+    total = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     done = 0
     while done < total[-1]:
         stop = min(done + CHUNK, int(total[-1]))
@@ -138,28 +229,37 @@ def meetings(key: Keys, fresh: int) -> Iterator[tuple[NDArray[np.int64], NDArray
         place = np.arange(first, last + 1)
         low = np.maximum(total[place], done)
         high = np.minimum(total[place + 1], stop)
-        a = np.repeat(place, high - low)
-        nth = np.arange(done, stop) - total[a]
-        yield row[starts[a]], row[starts[a] + 1 + nth]
+        which = np.repeat(place, high - low)
+        yield which, np.arange(done, stop) - total[which]
         done = stop
 
 
-def _confirmed(
-    words: NDArray[np.uint64], bands: Bands, table: Table, a: NDArray[np.int64], b: NDArray[np.int64], tally: Tally
+def confirmed(
+    left: Searched, right: Searched, table: Table, a: NDArray[np.int64], b: NDArray[np.int64], tally: Tally
 ) -> Pairs:
-    """Those candidates of a table that are within RADIUS and that no table before it has found."""
-    distance = np.bitwise_count(words[a] ^ words[b]).sum(axis=1, dtype=np.int16)
+    """Those candidates of a table, rows of `left` and of `right`, within RADIUS that no table before it has found.
+
+    So a pair that meets under many keys is found once, wherever these keys are looked at.
+    """
+    distance = np.bitwise_count(left.words[a] ^ right.words[b]).sum(axis=1, dtype=np.int16)
     within = np.flatnonzero(distance <= RADIUS)
     tally.candidates += len(a)
     tally.rejected += len(a) - len(within)
     a, b, distance = a[within], b[within], distance[within]
-    first = np.ones(len(a), bool)
+    first = _first_met(left.bands_of(a), right.bands_of(b), table)
+    tally.found += int(np.count_nonzero(first))
+    return Pairs(a[first], b[first], distance[first])
+
+
+def _first_met(x: Bands, y: Bands, table: Table) -> NDArray[np.bool_]:
+    """Which pairs of hashes with these bands, equal in those of `table`, are equal in those of no table before it."""
+    same = x == y
+    first = np.ones(same.shape[1], bool)
     for group in _OF_GROUP:
-        if group[-1] < table[0]:  # found there if it has a key's worth of equal bands
-            equal = sum(((bands[band, a] == bands[band, b]).astype(np.int8) for band in group), np.int8(0))
-            first &= equal < KEY_BANDS
-        elif group[0] <= table[0]:  # found before if a smaller band of its own group is equal too
+        if group[-1] < table[0]:  # met there if it has a key's worth of equal bands
+            first &= same[group[0] : group[-1] + 1].sum(axis=0) < KEY_BANDS
+        elif group[0] <= table[0]:  # met before if a smaller band of its own group is equal too
             for band in range(group[0], table[-1]):
                 if band not in table:
-                    first &= bands[band, a] != bands[band, b]
-    return Pairs(a[first], b[first], distance[first])
+                    first &= ~same[band]
+    return first

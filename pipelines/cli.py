@@ -14,6 +14,9 @@ from pipelines.options import (
     PASSES,
     BatchOption,
     DatasetOption,
+    EngineName,
+    EngineOption,
+    EngineOptOption,
     KindOption,
     LakeOption,
     NameOption,
@@ -21,7 +24,7 @@ from pipelines.options import (
     RecipeOption,
     SourceArgument,
     WorkersOption,
-    local_engine,
+    chosen_engine,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ def curate(
     batch: BatchOption = "default",
     dataset: DatasetOption = "main",
     workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -68,7 +73,7 @@ def curate(
         lake,
         source,
         chosen,
-        engine=local_engine(workers),
+        engine=chosen_engine(engine, workers, engine_opt),
         bar=lambda title: bar(title, enabled=not quiet),
         source_name=source_name,
         batch=batch,
@@ -88,6 +93,8 @@ def scan(
     source_name: NameOption = None,
     batch: BatchOption = "default",
     workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -110,14 +117,20 @@ def scan(
             source,
             batch=batch,
             source_name=source_name,
-            engine=local_engine(workers),
+            engine=chosen_engine(engine, workers, engine_opt),
             progress=show,
         )
     typer.echo(str(done))
 
 
 @app.command(rich_help_panel=PASSES)
-def near(lake: LakeOption, workers: WorkersOption = CORES, quiet: QuietOption = False) -> None:
+def near(
+    lake: LakeOption,
+    workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
+    quiet: QuietOption = False,
+) -> None:
     """Compare new images with everything in the lake and record the pairs that look alike.
 
     Example: [bold]glyphmill near --lake lake[/bold]
@@ -127,7 +140,7 @@ def near(lake: LakeOption, workers: WorkersOption = CORES, quiet: QuietOption = 
     from warehouse.lake import Lake
 
     with bar("near pairs", enabled=not quiet) as show:
-        done = near_pairs.near(Lake.open(lake), engine=local_engine(workers), progress=show)
+        done = near_pairs.near(Lake.open(lake), engine=chosen_engine(engine, workers, engine_opt), progress=show)
     typer.echo(str(done))
 
 
@@ -159,6 +172,8 @@ def export(
     ] = None,
     shard_mb: Annotated[int, typer.Option("--shard-mb", min=1, help="Size to aim at for one shard, MB.")] = 512,
     workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Put new images' original bytes into the pool, once, and write the dataset version.
@@ -173,9 +188,9 @@ def export(
 
     chosen = recipes_module.load(recipe)
     opened = Lake.open(lake)
-    engine = local_engine(workers)
+    where = chosen_engine(engine, workers, engine_opt)
     with bar("export", enabled=not quiet) as show:
-        done = job.export(opened, chosen, engine=engine, dataset=dataset, shard_bytes=shard_mb << 20, progress=show)
+        done = job.export(opened, chosen, engine=where, dataset=dataset, shard_bytes=shard_mb << 20, progress=show)
     _print_export(done)
     if materialize is not None:
         with bar("tars", enabled=not quiet) as show:

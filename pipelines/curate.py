@@ -1,7 +1,4 @@
-"""Curate: scan, near pairs, decide, inspect, categorize, decide again, balance and export, under one lock.
-
-What the first decision drops is not inspected: OCR and models see only what scan's signals let pass.
-"""
+"""Curate: every pass in one go, under one lock."""
 
 from __future__ import annotations
 
@@ -10,13 +7,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.balancing.balance import balance
-from pipelines.categories.categorize import categorize
-from pipelines.decide import DecideSummary, decide
+from pipelines.decide import DecideSummary
 from pipelines.engines import Engine
-from pipelines.export import ExportSummary, export
-from pipelines.inspect import InspectSummary, chosen_extractors, inspect
-from pipelines.near_pairs import NearSummary, near
+from pipelines.export import ExportSummary
+from pipelines.inspect import InspectSummary, chosen_extractors
+from pipelines.near_pairs import NearSummary
+from pipelines.passes import Mill, passes
 from pipelines.progress import Progress
 from pipelines.recipe import Recipe
 from pipelines.scan import ScanSummary, scan
@@ -53,26 +49,15 @@ def curate(
     """
     inspecting = chosen_extractors(recipe)
     lake = Lake.open_or_create(root)
+
+    def scanning(show: Progress) -> ScanSummary:
+        return scan(lake, source, batch=batch, source_name=source_name, engine=engine, progress=show)
+
+    mill = Mill(lake, recipe, engine, scanning, dataset=dataset)
     with lake.lock("curate"):
-        with bar("scan") as show:
-            scanned = scan(lake, source, batch=batch, source_name=source_name, engine=engine, progress=show)
-        with bar("near pairs") as show:
-            pairs = near(lake, engine=engine, progress=show)
-        with bar("decide") as show:
-            decided = decide(lake, recipe, progress=show)
-        inspected = InspectSummary()
-        if inspecting:
-            with bar("inspect") as show:
-                inspected = inspect(lake, recipe, engine=engine, progress=show)
-        if recipe.balance is not None:
-            with bar("categorize") as show:
-                categorize(lake, engine=engine, taxonomy=recipe.balance.taxonomy, progress=show)
-        if inspecting or recipe.balance is not None:
-            with bar("decide") as show:
-                decided = decide(lake, recipe, progress=show)
-        if recipe.balance is not None:
-            with bar("balance") as show:
-                balance(lake, recipe, progress=show)
-        with bar("export") as show:
-            exported = export(lake, recipe, engine=engine, dataset=dataset, progress=show)
-    return CurateSummary(scanned, pairs, inspected, decided, exported)
+        for step in passes(recipe, inspecting):
+            with bar(step.title) as show:
+                step.work(mill, show)
+    assert mill.decided is not None
+    assert mill.exported is not None
+    return CurateSummary(mill.scanned, mill.near, mill.inspected, mill.decided, mill.exported)

@@ -16,20 +16,21 @@ from typing import Any
 import duckdb
 
 from pipelines import all_signals
+from pipelines.dead_letters import MOST_ATTEMPTS, Letter, open_letters, settle
 from pipelines.edit_scores import score_edits, scorers
-from pipelines.engines import Engine
+from pipelines.engines import Engine, Result
 from pipelines.examine import IMAGE_SECONDS
 from pipelines.extractors import discover, folders, in_inspect
 from pipelines.extractors.base import CaptionText, Extractor
 from pipelines.inspect_unit import Inspected, Inspection, Item, in_order, version_of, work
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, stored_tables
-from warehouse.commit import COMMIT_WAIT_S, RunInfo, commit_parts
+from warehouse.commit import RunInfo, commit_parts
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
 from warehouse.metadata import stored_columns
 from warehouse.parts import Part, find_part, key
-from warehouse.schema import EDIT_SCORES, EDITS, SHARD_INDEX, Table
+from warehouse.schema import EDIT_SCORES, EDITS, ERRORS, NIGHTS, SHARD_INDEX, Table
 
 UNIT_IMAGES = 32
 ASKED_AT_ONCE = 4096  # images whose captions and stored rows are read by one query
@@ -46,6 +47,7 @@ class InspectSummary:
     errors: Counter[str] = field(default_factory=Counter)
     unread: list[tuple[str, str]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    set_aside: int = 0  # images of units that failed too often
     seconds: float = 0.0
     committed: bool = False
 
@@ -54,7 +56,7 @@ class InspectSummary:
             return "nothing to inspect: the recipe asks for no signal beyond scan's"
         names = ", ".join(self.extractors)
         if not self.images and not self.unread and not self.failed and not self.edit_pairs:
-            return f"nothing to inspect: no image lacks {names}"
+            return f"nothing to inspect: no image lacks {names}{self._aside}"
         said = f"{self.images} images inspected for {names}, {self.seconds:.1f} s"
         if self.edit_pairs:
             said += f"; {self.edit_pairs} edit pairs scored"
@@ -66,7 +68,15 @@ class InspectSummary:
             said += f"; {len(self.unread)} could not be read and stay pending ({first})"
         if self.failed:
             said += f"; {len(self.failed)} units could not be finished, the next run tries them again: {self.failed[0]}"
-        return said
+        return said + self._aside
+
+    @property
+    def _aside(self) -> str:
+        if not self.set_aside:
+            return ""
+        return (
+            f"; {self.set_aside} left alone after {MOST_ATTEMPTS} failed runs: see the table errors, glyphmill replay"
+        )
 
 
 def chosen_extractors(recipe: Recipe, named: Sequence[str] = ()) -> tuple[Extractor, ...]:
@@ -106,10 +116,15 @@ def inspect(
     extractors: Sequence[str] = (),
     pending: bool = False,
     limit: int | None = None,
+    source: str | None = None,
+    images: Sequence[str] | None = None,
     image_seconds: float = IMAGE_SECONDS,
+    wait_s: float = 0,
     progress: Progress = silent,
 ) -> InspectSummary:
-    """Measure what images that the recipe did not drop lack, and commit it. `pending`: only images that wait for it.
+    """Measure what images that the recipe did not drop lack, and commit it. `pending`: only images that wait for it;
+    `source`: only those of this source and of sources that no night takes care of; `images`: these, decided or not.
+    The lake's lock is taken to commit only, and waited for `wait_s` seconds.
 
     Where embeddings are among it, edit pairs whose pictures have one are scored too.
 
@@ -123,9 +138,11 @@ def inspect(
     tables = {e.table.name: e.table for e in chosen}
     con = lake.connect()
     try:
-        lake.ensure_tables(con, (*tables.values(), SHARD_INDEX, EDITS, EDIT_SCORES))
+        lake.ensure_tables(con, (*tables.values(), SHARD_INDEX, EDITS, EDIT_SCORES, ERRORS, NIGHTS))
         snapshot = lake.snapshot(con)
-        due = find_due(con, recipe, chosen, pending=pending, limit=limit)
+        due = find_due(con, recipe, chosen, pending=pending, limit=limit, source=source, images=images)
+        summary.set_aside = _set_aside(con, chosen) if images is None else 0
+        letters: list[Letter] = []
         staged: list[Part] = []
 
         def commit() -> None:
@@ -138,7 +155,8 @@ def inspect(
                 seconds=time.monotonic() - began,
                 snapshot=snapshot,
             )
-            summary.committed |= commit_parts(lake, con, run, staged, tables, wait_s=COMMIT_WAIT_S).committed
+            with lake.lock("inspect", wait_s):
+                summary.committed |= commit_parts(lake, con, run, staged, tables).committed
             staged.clear()
 
         progress(0, due)
@@ -146,6 +164,7 @@ def inspect(
         for result in engine.map(work, _fresh(lake, jobs(lake, con, chosen, image_seconds), staged, summary)):
             if result.value is None:
                 summary.failed.append((result.error or "").split("\n")[0])
+                letters.append(_letter(recipe, chosen, result))
             else:
                 _count(result.value, staged, summary)
             seen = summary.images + len(summary.unread)
@@ -155,9 +174,12 @@ def inspect(
         progress(due, due)
         if staged:
             commit()
-        for scorer, version in scorers(chosen).items():
-            summary.edit_pairs += score_edits(lake, con, scorer, version, progress=progress)
-        all_signals.refresh(con, stored_tables(con))
+        resolved = {letter.key for letter in open_letters(con, "inspect") if _is_measured(con, recipe, chosen, letter)}
+        with lake.lock("inspect", wait_s):
+            settle(lake, con, "inspect", letters, resolved, None)
+            for scorer, version in scorers(chosen).items():
+                summary.edit_pairs += score_edits(lake, con, scorer, version, progress=progress)
+            all_signals.refresh(con, stored_tables(con))
     finally:
         con.close()
     summary.seconds = time.monotonic() - began
@@ -182,21 +204,31 @@ def find_due(
     *,
     pending: bool = False,
     limit: int | None = None,
+    source: str | None = None,
+    images: Sequence[str] | None = None,
 ) -> int:
     """Make the temporary tables `lacks` (image_id, extractor, caption_ids) and `due` (images to read and which chunk of
-    which unit they are in); returns how many images are due.
+    which unit they are in); returns how many images are due. What failed too often is not, unless `images` names it.
 
     An image that fails a late stage may still be trained at an early scale. So an extractor is due where no rule fails
     up to the first stage that a scale begins at, or up to the stage that asks for the extractor, whichever is later.
     """
-    if not con.execute("SELECT 1 FROM lake.decisions WHERE recipe = ? LIMIT 1", [recipe.hash]).fetchall():
+    if images is not None:
+        named = ", ".join(quoted(image) for image in images)
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE open_images AS "
+            f"SELECT unnest([{named}]::VARCHAR[]) AS image_id, 0::UBIGINT AS failed_bits"
+        )
+    elif not con.execute("SELECT 1 FROM lake.decisions WHERE recipe = ? LIMIT 1", [recipe.hash]).fetchall():
         raise UsageError(f"nothing is decided by recipe {recipe.name} yet: run glyphmill decide with it first")
+    else:
+        con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE open_images AS
+            SELECT image_id, failed_bits FROM lake.decisions
+            WHERE recipe = {quoted(recipe.hash)} AND outcome <> 'duplicate'
+            {"AND pending_bits <> 0" if pending else ""}"""
+        )
     asked_at = _stages(recipe, extractors)
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE open_images AS
-        SELECT image_id, failed_bits FROM lake.decisions
-        WHERE recipe = {quoted(recipe.hash)} AND outcome <> 'duplicate' {"AND pending_bits <> 0" if pending else ""}"""
-    )
     tables = stored_columns(con)
     con.execute("CREATE OR REPLACE TEMP TABLE lacks (image_id VARCHAR, extractor VARCHAR, caption_ids VARCHAR[])")
     for extractor in extractors:
@@ -210,6 +242,8 @@ def find_due(
             version = quoted(version_of(extractor, folders()))
             measured = f"SELECT {keys} FROM lake.{extractor.table.name} WHERE version = {version}"
             lacking += f" ANTI JOIN ({measured}) USING ({keys})"
+            if images is None and ERRORS.name in tables:
+                lacking += f" ANTI JOIN ({_hopeless([extractor])}) USING (image_id)"
         con.execute(
             f"INSERT INTO lacks SELECT image_id, {quoted(extractor.name)}, {ids} FROM {lacking} "
             + ("GROUP BY image_id" if per_caption else "")
@@ -220,10 +254,59 @@ def find_due(
                 // {UNIT_IMAGES} AS chunk, row_number() OVER (ORDER BY unit, uri, "offset", "row") AS place
         FROM (
             SELECT * FROM lake.inputs SEMI JOIN temp.lacks USING (image_id)
-            WHERE status = 'ok' ORDER BY unit, uri, "offset", "row" {f"LIMIT {limit}" if limit is not None else ""}
+            WHERE status = 'ok' {_theirs(source, tables)}
+            ORDER BY unit, uri, "offset", "row" {f"LIMIT {limit}" if limit is not None else ""}
         )"""
     )
     return int(con.execute("SELECT count(*) FROM due").fetchall()[0][0])
+
+
+def _theirs(source: str | None, tables: Mapping[str, object]) -> str:
+    """SQL condition on `inputs`: those of one source, and of sources that have no nights of their own."""
+    if source is None:
+        return ""
+    others = " OR source NOT IN (SELECT source FROM lake.nights)" if NIGHTS.name in tables else ""
+    return f"AND (source = {quoted(source)}{others})"
+
+
+def _hopeless(extractors: Sequence[Extractor]) -> str:
+    """Query: images of units that failed too often with one of the extractors as they are now."""
+    now = ", ".join(quoted(_named(e)) for e in extractors)
+    return (
+        f"SELECT DISTINCT unnest(images) AS image_id FROM lake.errors WHERE command = 'inspect' AND status = 'open' "
+        f"AND attempts >= {MOST_ATTEMPTS} AND list_has_any(extractors, [{now}])"
+    )
+
+
+def _set_aside(con: duckdb.DuckDBPyConnection, extractors: Sequence[Extractor]) -> int:
+    return int(con.execute(f"SELECT count(*) FROM ({_hopeless(extractors)})").fetchall()[0][0])
+
+
+def _named(extractor: Extractor) -> str:
+    return f"{extractor.name} {version_of(extractor, folders())}"
+
+
+def _letter(recipe: Recipe, extractors: Sequence[Extractor], result: Result[Inspection, Inspected]) -> Letter:
+    """The row of `errors` of a unit that failed for good; it is known by its images, as its name may change."""
+    images = tuple(sorted(item.image_id for item in result.unit.items))
+    wanted = {name for name, _ in result.unit.parts}
+    letter = Letter(
+        command="inspect",
+        unit=key("inspect", images),
+        recipe=recipe.hash,
+        extractors=tuple(_named(e) for e in extractors if e.name in wanted),
+        images=images,
+    )
+    return letter.told(result)
+
+
+def _is_measured(
+    con: duckdb.DuckDBPyConnection, recipe: Recipe, extractors: Sequence[Extractor], letter: Letter
+) -> bool:
+    """Whether the images of a unit that failed once lack nothing more of what was asked. Makes `due` anew."""
+    asked = {told.partition(" ")[0] for told in letter.extractors}
+    chosen = [e for e in extractors if e.name in asked]
+    return len(chosen) == len(asked) and find_due(con, recipe, chosen, images=letter.images) == 0
 
 
 def _stages(recipe: Recipe, extractors: Sequence[Extractor]) -> dict[str, int]:

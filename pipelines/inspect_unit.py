@@ -123,7 +123,7 @@ def work(job: Inspection) -> Inspected:
     A unit that died under a former worker is done again in the careful way, each image in a process of its own.
     """
     lake = Lake(Path(job.lake))
-    attempt = lake.staging / "attempts" / key("inspect", job.name, job.parts)
+    attempt = attempt_path(lake, job)
     died_before = attempt.exists()
     with told("staging parts"):
         attempt.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +154,11 @@ def work(job: Inspection) -> Inspected:
         if row["status"] == "error"
     )
     return Inspected(tuple(parts), len(job.items) - len(unread), dict(errors), unread)
+
+
+def attempt_path(lake: Lake, job: Inspection) -> Path:
+    """The mark that the unit was begun; gone again when it is finished, so one that is there tells of a death."""
+    return lake.staging / "attempts" / key("inspect", job.name, job.parts)
 
 
 def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:

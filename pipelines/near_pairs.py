@@ -13,21 +13,22 @@ decision on that.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import numpy as np
-import pyarrow as pa
 
 from pipelines import banding
 from pipelines.engines import Engine
+from pipelines.engines.local import LocalEngine
 from pipelines.extractors.hashes import EXTRACTOR
 from pipelines.known_text import find_known_text
+from pipelines.near_blocks import PAIRS, blocks, copy_out, finished, rows_of
+from pipelines.near_search import Sizes, search
 from pipelines.progress import Progress, silent
-from pipelines.thumb_store import LOOSE_TILE_DISTANCE, ThumbStore, measure
+from pipelines.thumb_store import ASKED, LOOSE_TILE_DISTANCE, MEASURED, Measuring, gather, measure_some
 from warehouse.commit import RunInfo, commit, pack_query
+from warehouse.errors import LakeError
 from warehouse.lake import Lake, quoted
 from warehouse.schema import NEAR_COMPARED, NEAR_PAIRS
 
@@ -36,15 +37,12 @@ MAX_DISTANCE = 16  # bits of 256, for recipes
 MAX_TILE_DISTANCE = 7.0  # for recipes
 HASHES = EXTRACTOR.table
 
-MEASURED = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("distance", pa.int16()), ("tile", pa.float32())])
 MEMORY = "2GB"  # DuckDB's share: what is more is spilled
-AT_ONCE = 1 << 16  # measured pairs handed to DuckDB at a time
 
 # Pictures that can be compared: of the hash this code knows. Others wait until they are scanned again.
 COMPARABLE = (
     f"SELECT image_id, version, phash FROM lake.{HASHES.name} WHERE status = 'ok' AND octet_length(phash) = "
-    f"{banding.BITS // 8} AND octet_length(thumb64) = 4096 AND detail IS NOT NULL "
-    f"AND split_part(version, ' (', 1) = {quoted(EXTRACTOR.version)}"
+    f"{banding.BITS // 8} AND split_part(version, ' (', 1) = {quoted(EXTRACTOR.version)}"
 )
 
 
@@ -69,13 +67,18 @@ class NearSummary:
         )
 
 
-def near(lake: Lake, *, engine: Engine | None = None, progress: Progress = silent) -> NearSummary:
+def near(
+    lake: Lake, *, engine: Engine | None = None, sizes: Sizes | None = None, progress: Progress = silent
+) -> NearSummary:
     """Compare every image that was not compared yet with all of the lake, and commit the pairs found.
+
+    Workers of `engine` do it (None: this process); what is too little for them is done here, see `Sizes`.
 
     An image without a hash is compared with nothing. Killed at any moment and run again, it commits the same.
     Raises LakeBusy, LakeError.
     """
     started = time.monotonic()
+    engine, sizes = engine or LocalEngine(workers=0), sizes or Sizes()
     with lake.lock("near pairs"), lake.workspace() as work:
         con = lake.connect(memory_limit=MEMORY)
         try:
@@ -85,15 +88,15 @@ def near(lake: Lake, *, engine: Engine | None = None, progress: Progress = silen
             if not compared:
                 return NearSummary(seconds=time.monotonic() - started)
             find_known_text(con)
-            same = collapse(con)
-            tally = banding.Tally()
-            alike = compare(con, work, tally, progress)
+            same = collapse(con, engine, work)
+            pairs, nominated, candidates = nominate(con, engine, work, sizes, progress)
+            alike = confirm(con, engine, pairs, nominated, work, sizes, progress)
             counts = {
                 "compared": compared,
                 "same": same,
-                "candidates": tally.candidates,
-                "nominated": tally.found,
-                "rejected": tally.found - alike,
+                "candidates": candidates,
+                "nominated": nominated,
+                "rejected": nominated - alike,
                 "near": alike,
             }
             files = {
@@ -102,7 +105,7 @@ def near(lake: Lake, *, engine: Engine | None = None, progress: Progress = silen
             }
             run = RunInfo(
                 command="near",
-                engine=engine.name if engine is not None else "local",
+                engine=engine.name,
                 versions={"hashes": EXTRACTOR.version, "search": SEARCH_DISTANCE, "loose": LOOSE_TILE_DISTANCE},
                 counts=counts,
                 seconds=time.monotonic() - started,
@@ -117,24 +120,26 @@ def near(lake: Lake, *, engine: Engine | None = None, progress: Progress = silen
             done = commit(con, lake, run, files, replace=replace if anew else None)
         finally:
             con.close()
-    return NearSummary(compared, same, tally.candidates, tally.found, alike, done.committed, time.monotonic() - started)
+    return NearSummary(compared, same, candidates, nominated, alike, done.committed, time.monotonic() - started)
 
 
 def find_fresh(con: duckdb.DuckDBPyConnection) -> int:
-    """Make the temporary tables `fresh` (image_id, version), images to be compared, and `again`, those compared before.
+    """Make the temporary tables `fresh` (image_id, version, phash), images to be compared, and `again`, of these those
+    compared before, and `behind` (image_id), those that stand behind another and are not fresh.
 
-    These had their hash measured anew, or the image that they stood behind had. Returns the number of fresh ones.
+    The former had their hash measured anew, or the image that they stood behind had. Returns the number of fresh ones.
     """
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE fresh AS
-        SELECT image_id, version FROM ({COMPARABLE}) ANTI JOIN lake.near_compared USING (image_id, version)"""
+        "CREATE OR REPLACE TEMP TABLE fresh AS "
+        f"FROM ({COMPARABLE}) ANTI JOIN lake.near_compared USING (image_id, version)"
     )
     con.execute(
-        f"""INSERT INTO temp.fresh
-        SELECT image_id, version FROM ({COMPARABLE})
-        WHERE image_id IN (SELECT b FROM lake.near_pairs WHERE link = 'same' AND a IN (SELECT image_id FROM temp.fresh))
-        AND image_id NOT IN (SELECT image_id FROM temp.fresh)"""
+        """CREATE OR REPLACE TEMP TABLE behind AS
+        SELECT DISTINCT b AS image_id, a IN (SELECT image_id FROM temp.fresh) AS again
+        FROM lake.near_pairs WHERE link = 'same' AND b NOT IN (SELECT image_id FROM temp.fresh)"""
     )
+    con.execute(f"INSERT INTO temp.fresh FROM ({COMPARABLE}) SEMI JOIN (FROM temp.behind WHERE again) USING (image_id)")
+    con.execute("DELETE FROM temp.behind WHERE again")
     con.execute(
         "CREATE OR REPLACE TEMP TABLE again AS "
         "SELECT image_id FROM temp.fresh SEMI JOIN lake.near_compared USING (image_id)"
@@ -142,98 +147,98 @@ def find_fresh(con: duckdb.DuckDBPyConnection) -> int:
     return _count(con, "temp.fresh")
 
 
-def collapse(con: duckdb.DuckDBPyConnection) -> int:
+def collapse(con: duckdb.DuckDBPyConnection, engine: Engine, work: Path) -> int:
     """Make the temporary table `same` (a, b): fresh images equal in hash and thumbnails to another. Returns how many.
 
     The first is one that was compared before, else the smallest image_id. Images whose text is known, or that are
     linked as an edit pair, stand behind nobody.
     """
     con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE equal AS
+        WITH hashed AS MATERIALIZED (
+            SELECT image_id, phash, true AS fresh FROM temp.fresh ANTI JOIN temp.told USING (image_id)
+            UNION ALL
+            SELECT image_id, phash, false FROM ({COMPARABLE})
+            SEMI JOIN temp.fresh AS f USING (phash)
+            ANTI JOIN temp.fresh AS g USING (image_id) ANTI JOIN temp.behind USING (image_id)
+            ANTI JOIN temp.told USING (image_id)
+        )
+        FROM hashed SEMI JOIN (SELECT phash FROM hashed GROUP BY phash HAVING count(*) > 1 AND bool_or(fresh))
+        USING (phash)"""
+    )
+    if not _count(con, "temp.equal"):
+        con.execute("CREATE OR REPLACE TEMP TABLE same (a VARCHAR, b VARCHAR)")
+        return 0
+    places = gather(con, engine, "temp.equal", work, silent)
+    con.execute(
         f"""CREATE OR REPLACE TEMP TABLE same AS
-        WITH hashed AS (
-            SELECT image_id, phash, image_id IN (SELECT image_id FROM temp.fresh) AS fresh
-            FROM ({COMPARABLE})
-            WHERE image_id NOT IN (SELECT image_id FROM temp.told)
-            AND (image_id IN (SELECT image_id FROM temp.fresh)
-                OR image_id NOT IN (SELECT b FROM lake.near_pairs WHERE link = 'same'))
-        ),
-        equal AS MATERIALIZED (
-            SELECT image_id, phash, fresh FROM hashed
-            SEMI JOIN (SELECT phash FROM hashed GROUP BY phash HAVING count(*) > 1 AND bool_or(fresh)) USING (phash)
-        ),
-        looks AS (
-            SELECT image_id, phash, fresh, md5(thumb64 || detail) AS look
-            FROM equal JOIN (SELECT image_id, thumb64, detail FROM lake.{HASHES.name}) USING (image_id)
-        ),
-        led AS (
+        WITH led AS (
             SELECT image_id, fresh,
                 coalesce(min(image_id) FILTER (NOT fresh) OVER same_look, min(image_id) OVER same_look) AS first
-            FROM looks WINDOW same_look AS (PARTITION BY phash, look)
+            FROM temp.equal JOIN {places} USING (image_id) WINDOW same_look AS (PARTITION BY phash, look)
         )
         SELECT first AS a, image_id AS b FROM led WHERE fresh AND image_id <> first"""
     )
     return _count(con, "temp.same")
 
 
-def compare(con: duckdb.DuckDBPyConnection, work: Path, tally: banding.Tally, progress: Progress) -> int:
-    """Make the temporary table `near` (a, b, distance, tile_distance); returns its number of pairs."""
-    ids, hashes, fresh = load_hashes(con)
-    con.execute("CREATE OR REPLACE TEMP TABLE near (a VARCHAR, b VARCHAR, distance SMALLINT, tile_distance FLOAT)")
-    tables = len(banding.TABLES)
-    nominated = _joined(
-        banding.near(hashes, fresh=fresh, tally=tally, step=lambda n, _: progress(n, 2 * tables, "searching"))
+def nominate(
+    con: duckdb.DuckDBPyConnection, engine: Engine, work: Path, sizes: Sizes, progress: Progress
+) -> tuple[str, int, int]:
+    """SQL of the pairs (a, b, distance) within SEARCH_DISTANCE that have a fresh image, their number, and candidates.
+
+    Images that stand behind another are in none.
+    """
+    fresh, old = work / "fresh.parquet", work / "old.parquet"
+    row = "SELECT unhex(image_id) AS id, phash FROM"
+    new = copy_out(con, f"{row} temp.fresh ANTI JOIN (SELECT b AS image_id FROM temp.same) USING (image_id)", fresh)
+    others = copy_out(
+        con,
+        f"{row} ({COMPARABLE}) ANTI JOIN temp.fresh USING (image_id) ANTI JOIN temp.behind USING (image_id)",
+        old,
     )
-    if not len(nominated.a):
-        return 0
-    rows, slots = np.unique(np.concatenate([nominated.a, nominated.b]), return_inverse=True)
-    a, b = slots[: len(nominated.a)], slots[len(nominated.a) :]
-    store = ThumbStore.fill(con, work, ids.take(pa.array(rows)))
-    total = 0
-    for start in range(0, len(a), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        tile = measure(store, a[part], b[part])
-        alike = tile <= LOOSE_TILE_DISTANCE
-        columns = (nominated.a[part], nominated.b[part], nominated.distance[part], tile)
-        _keep(con, ids, pa.table(dict(zip(MEASURED.names, (c[alike] for c in columns), strict=True)), schema=MEASURED))
-        total += int(alike.sum())
-        progress(tables + tables * min(start + AT_ONCE, len(a)) // len(a), 2 * tables, "measuring")
-    return total
+    where = LocalEngine(workers=0) if new + others <= sizes.here else engine
+    parts = search(where, (fresh, new), (old, others), work, sizes, progress)
+    named = f"SELECT lower(hex(a)) AS a, lower(hex(b)) AS b, distance FROM {rows_of(parts, PAIRS)}"
+    return named, sum(part.rows for part in parts), sum(part.candidates for part in parts)
 
 
-def load_hashes(con: duckdb.DuckDBPyConnection) -> tuple[pa.Array, banding.Hashes, int]:
-    """Ids and hashes of all images that stand behind none, the fresh ones first, and how many these are."""
-    table = con.execute(
-        f"""SELECT image_id, phash, image_id IN (SELECT image_id FROM temp.fresh) AS fresh FROM ({COMPARABLE})
-        WHERE image_id NOT IN (SELECT b FROM temp.same)
-        AND (fresh OR image_id NOT IN (SELECT b FROM lake.near_pairs WHERE link = 'same'))
-        ORDER BY fresh DESC, image_id"""
-    ).to_arrow_table()
-    column: pa.FixedSizeBinaryArray = table["phash"].combine_chunks().cast(pa.binary(banding.BITS // 8))
-    size = banding.BITS // 8
-    hashes = np.frombuffer(column.buffers()[1], np.uint8, len(column) * size, column.offset * size)
-    fresh = int(np.count_nonzero(table["fresh"].to_numpy()))
-    return table["image_id"].combine_chunks(), hashes.reshape(len(column), -1), fresh
-
-
-def _keep(con: duckdb.DuckDBPyConnection, ids: pa.Array, measured: pa.Table) -> None:
-    found = pa.table(
-        {
-            "x": ids.take(measured["a"]),
-            "y": ids.take(measured["b"]),
-            "distance": measured["distance"],
-            "tile": measured["tile"],
-        }
+def confirm(
+    con: duckdb.DuckDBPyConnection,
+    engine: Engine,
+    nominated: str,
+    count: int,
+    work: Path,
+    sizes: Sizes,
+    progress: Progress,
+) -> int:
+    """Make the temporary table `near` (a, b, distance, tile_distance) of those pairs that are alike; their number."""
+    where = LocalEngine(workers=0) if count <= sizes.measured else engine
+    con.execute(f"CREATE OR REPLACE TEMP TABLE nominated AS {nominated}")
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE wanted AS "
+        "SELECT a AS image_id FROM temp.nominated UNION SELECT b FROM temp.nominated"
     )
-    con.register("found", found)
-    con.execute("INSERT INTO temp.near SELECT least(x, y), greatest(x, y), distance, tile FROM found")
-    con.unregister("found")
-
-
-def _joined(chunks: Iterable[banding.Pairs]) -> banding.Pairs:
-    found = list(chunks)
-    a = np.concatenate([np.empty(0, np.int64), *(c.a for c in found)])
-    b = np.concatenate([np.empty(0, np.int64), *(c.b for c in found)])
-    return banding.Pairs(a, b, np.concatenate([np.empty(0, np.int16), *(c.distance for c in found)]))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE places AS FROM {gather(con, where, 'temp.wanted', work, progress)}")
+    path = work / "nominated.parquet"
+    asked = copy_out(
+        con,
+        f"""SELECT {", ".join(ASKED)}
+        FROM temp.nominated
+        JOIN (SELECT image_id AS a, store AS a_store, place AS a_place, size AS a_size FROM temp.places) USING (a)
+        JOIN (SELECT image_id AS b, store AS b_store, place AS b_place, size AS b_size FROM temp.places) USING (b)
+        ORDER BY a_store, a_place, b_store, b_place""",
+        path,
+    )
+    if asked != count:
+        raise LakeError(f"{count} pairs were nominated and {asked} have thumbnails: run `glyphmill verify`")
+    units = [Measuring(block, str(work)) for block in blocks(path, asked, sizes.measured)]
+    parts = list(finished(where, measure_some, units, progress, "measuring"))
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE near AS SELECT least(a, b) AS a, greatest(a, b) AS b, distance, tile_distance "
+        f"FROM {rows_of(parts, MEASURED)}"
+    )
+    return sum(part.rows for part in parts)
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:

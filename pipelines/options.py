@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,13 @@ if TYPE_CHECKING:
     from pipelines.engines import Engine
 
 PASSES, DECISIONS = "Passes", "Decisions"
+
+
+class EngineName(StrEnum):
+    local = "local"
+    beam = "beam"
+    spark = "spark"
+
 
 LakeOption = Annotated[
     Path, typer.Option("--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake.", show_default=False)
@@ -24,6 +33,19 @@ RecipeOption = Annotated[
 ]
 WorkersOption = Annotated[
     int, typer.Option("--workers", "-w", min=1, help="Worker processes; as many as cores if not given.")
+]
+EngineOption = Annotated[
+    EngineName, typer.Option("--engine", envvar="GLYPHMILL_ENGINE", help="Where the work is done.")
+]
+EngineOptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine-opt",
+        envvar="GLYPHMILL_ENGINE_OPT",
+        metavar="KEY=VALUE",
+        help="An option of the engine, master=spark://host:7077 say; may be given again.",
+        show_default=False,
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 SourceArgument = Annotated[
@@ -41,7 +63,11 @@ DatasetOption = Annotated[str, typer.Option("--dataset", "-d", help="Name of the
 CORES = os.cpu_count() or 1
 
 
-def local_engine(workers: int) -> Engine:
-    from pipelines.engines.local import LocalEngine
+def chosen_engine(name: EngineName, workers: int, options: Sequence[str] | None = None) -> Engine:
+    """The engine called `name` with `options`, KEY=VALUE each. Starts nothing yet.
 
-    return LocalEngine(workers=workers)
+    Raises UsageError (an option that it does not know or cannot read), MissingDependency (it is not installed).
+    """
+    from pipelines.engines.choice import choose
+
+    return choose(name.value, workers, options or ())

@@ -13,18 +13,30 @@ from pathlib import Path, PurePath
 
 import duckdb
 
+from pipelines.dead_letters import Key, Letter, open_letters, settle
 from pipelines.decode import decoder_versions
-from pipelines.engines import Engine
+from pipelines.engines import Engine, Result
 from pipelines.examine import IMAGE_SECONDS
 from pipelines.extractors import folders, in_scan
 from pipelines.progress import Progress, silent
 from pipelines.reasons import Reason
-from pipelines.scan_unit import SCAN_VERSION, Delivery, Done, Job, part_names, scan_tables, unlisted, work
-from warehouse.commit import COMMIT_WAIT_S, RunInfo, commit_parts, uncommitted
+from pipelines.scan_unit import (
+    SCAN_VERSION,
+    Delivery,
+    Done,
+    Job,
+    part_names,
+    scan_tables,
+    unlisted,
+    version_of,
+    work,
+)
+from warehouse.commit import RunInfo, commit_parts, uncommitted
 from warehouse.lake import Lake
 from warehouse.parts import Part, find_part, key
-from warehouse.schema import INPUTS
+from warehouse.schema import ERRORS, INPUTS
 from warehouse.sources.base import Source, Unit
+from warehouse.sources.portion import to_text
 
 UNIT_SAMPLES = 512
 ASKED_AT_ONCE = 256  # units whose parts are looked up in the lake by one query
@@ -43,6 +55,7 @@ class ScanSummary:
     run_id: str | None = None
     snapshot: int | None = None
     committed: bool = False
+    finished: set[Key] = field(default_factory=set)  # units, with their batch, that lack nothing now
 
     def __str__(self) -> str:
         if not self.units:
@@ -51,7 +64,7 @@ class ScanSummary:
         if self.errors:
             said += "; errors: " + ", ".join(f"{count} {reason}" for reason, count in sorted(self.errors.items()))
         if self.failed:
-            said += f"; {self.failed} units could not be finished, the next scan tries them again"
+            said += f"; {self.failed} units could not be finished, the next scan tries them again (table errors)"
         return said
 
 
@@ -76,13 +89,15 @@ def scan(
     extractors: Sequence[str | Path] = (),
     unit_samples: int = UNIT_SAMPLES,
     image_seconds: float = IMAGE_SECONDS,
+    wait_s: float = 0,
     progress: Progress = silent,
 ) -> ScanSummary:
     """Scan `source` into `lake` and commit: every sample ends as a row of `inputs`, every image with its signals.
 
     Parts that a former run staged or committed are not made again. `extractors`: folders with further extractors beside
-    those of the environment. `image_seconds`: time limit for an image that is suspected to hang. Raises UsageError (an
-    extractor that cannot be used), LakeError, LakeBusy.
+    those of the environment. `image_seconds`: time limit for an image that is suspected to hang. The lake's lock is
+    taken to commit only, and waited for `wait_s` seconds. Raises UsageError (an extractor that cannot be used),
+    LakeError, LakeBusy.
     """
     began = time.monotonic()
     delivery = Delivery(str(lake.root), source_name or _name(source), batch, folders(extractors), image_seconds)
@@ -91,7 +106,9 @@ def scan(
     parts: list[Part] = []
     con = lake.connect()
     try:
+        lake.ensure_tables(con, [ERRORS])
         snapshot = lake.snapshot(con)
+        waiting = {letter.key for letter in open_letters(con, "scan")}
         jobs = _jobs(lake, con, source.units(unit_samples), delivery, parts, summary)
         failed = _run(engine, jobs, parts, summary, progress)
         _give_up(lake, engine, failed, parts, summary)
@@ -100,12 +117,14 @@ def scan(
             command="scan",
             batch=batch,
             engine=engine.name,
-            versions=_versions(delivery),
+            versions=measured_by(delivery.folders),
             counts={"units": summary.units, "samples": summary.samples, "errors": dict(sorted(summary.errors.items()))},
             seconds=summary.seconds,
             snapshot=snapshot,
         )
-        result = commit_parts(lake, con, run, parts, tables, wait_s=COMMIT_WAIT_S)
+        with lake.lock("scan", wait_s):
+            result = commit_parts(lake, con, run, parts, tables)
+            settle(lake, con, "scan", [_letter(r) for r in failed], summary.finished & waiting, result.run_id)
     finally:
         con.close()
     summary.run_id, summary.snapshot, summary.committed = result.run_id, result.snapshot, result.committed
@@ -132,8 +151,9 @@ def _name(source: Source) -> str:
     return source.root.rstrip("/").rpartition("/")[2]
 
 
-def _versions(delivery: Delivery) -> dict[str, object]:
-    extractors = {e.name: e.version for e in in_scan(delivery.folders)}
+def measured_by(more: tuple[str, ...] = ()) -> dict[str, object]:
+    """Versions of everything that shapes what a scan writes; `more`: folders with further extractors."""
+    extractors = {e.name: e.version for e in in_scan(more)}
     return {"scan": SCAN_VERSION, "decoders": decoder_versions(), "extractors": extractors}
 
 
@@ -162,34 +182,51 @@ def _jobs(
                 yield Job(delivery, unit, tuple(todo[unit.key]))
             else:
                 summary.skipped += 1
+                summary.finished.add((unit.key, delivery.batch))
 
 
 def _run(
     engine: Engine, jobs: Iterable[Job], parts: list[Part], summary: ScanSummary, progress: Progress
-) -> list[tuple[Job, str]]:
-    """Work off the jobs; returns those that failed for good, with what was last seen of them."""
-    failed: list[tuple[Job, str]] = []
+) -> list[Result[Job, Done]]:
+    """Work off the jobs; returns those that failed for good."""
+    failed: list[Result[Job, Done]] = []
     for result in engine.map(work, jobs):
         summary.units += 1
         if result.value is None:
-            failed.append((result.unit, (result.error or "").split("\n")[0]))
+            failed.append(result)
         else:
+            summary.finished.add((result.unit.unit.key, result.unit.delivery.batch))
             _count(result.value, parts, summary)
         progress(summary.units, None, f"{summary.samples} samples")
     return failed
 
 
 def _give_up(
-    lake: Lake, engine: Engine, failed: list[tuple[Job, str]], parts: list[Part], summary: ScanSummary
+    lake: Lake, engine: Engine, failed: list[Result[Job, Done]], parts: list[Part], summary: ScanSummary
 ) -> None:
     """Error rows for the samples of units that failed; where even listing them fails, one row for the unit."""
     summary.failed = len(failed)
     jobs = []
-    for job, error in failed:
+    for result in failed:
+        job, error = result.unit, (result.error or "").split("\n")[0]
         names = [(INPUTS.name, key("gave up", dict(job.parts).get(INPUTS.name), job.unit.key))]
         jobs.append(replace(job, parts=tuple(names), gave_up=f"{Reason.UNIT}: {error}"))
-    for result in engine.map(work, jobs):
-        _count(result.value or unlisted(lake, result.unit), parts, summary)
+    for listed in engine.map(work, jobs):
+        _count(listed.value or unlisted(lake, listed.unit), parts, summary)
+
+
+def _letter(result: Result[Job, Done]) -> Letter:
+    """The row of `errors` of a unit that failed for good."""
+    job, tables = result.unit, {e.table.name: e for e in in_scan(result.unit.delivery.folders)}
+    letter = Letter(
+        command="scan",
+        unit=job.unit.key,
+        batch=job.delivery.batch,
+        source=job.delivery.source,
+        extractors=tuple(f"{e.name} {version_of(e)}" for table, _ in job.parts if (e := tables.get(table)) is not None),
+        content=to_text(job.unit),
+    )
+    return letter.told(result)
 
 
 def _count(done: Done, parts: list[Part], summary: ScanSummary) -> None:

@@ -1,14 +1,15 @@
-"""Clean: sweeps what stopped runs left behind, and the files of snapshots that nobody pinned.
+"""Clean: sweeps what stopped runs left behind, the files of old snapshots that nobody pinned, and what was forgotten.
 
 Only what is older than a given age goes, so that a run that is still writing keeps its files; what any snapshot in the
-catalog refers to stays, and so does every shard that the index names.
+catalog refers to stays, and so does every shard that the index names. What was forgotten goes whatever its age, from
+pinned snapshots too (`warehouse/purge.py`).
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,46 +17,78 @@ from pathlib import Path
 import duckdb
 
 from warehouse.catalog import known_files
+from warehouse.erase import only_tombstones
 from warehouse.errors import LakeError, UsageError
 from warehouse.files import replacing, told
 from warehouse.lake import CATALOG, Lake
+from warehouse.purge import Purged, finish, purge
 
 DAY = timedelta(days=1)
 
 
 @dataclass
 class Swept:
-    """What went, or would go: paths below the lake with their bytes, and expired snapshots."""
+    """What went, or would go: paths below the lake with their bytes, expired snapshots, and what was forgotten."""
 
     files: dict[Path, int] = field(default_factory=dict)
     snapshots: list[int] = field(default_factory=list)
+    purged: Purged = field(default_factory=Purged)
 
     @property
     def bytes(self) -> int:
         return sum(self.files.values())
 
 
-def clean(lake: Lake, *, older_than: timedelta = DAY, expire: timedelta | None = None, dry_run: bool = False) -> Swept:
+def clean(
+    lake: Lake,
+    *,
+    older_than: timedelta = DAY,
+    expire: timedelta | None = None,
+    selections: Iterable[Path] = (),
+    dry_run: bool = False,
+) -> Swept:
     """Sweep leftovers older than `older_than`; with `expire`, also snapshots older than that, their own files included.
 
-    The present snapshot and pinned ones are never expired. Raises LakeBusy while another run writes the lake.
+    The present snapshot and pinned ones are never expired. Where images were forgotten since the last time, every other
+    snapshot is, and nothing of these images is left in the lake, nor their captions in `selections`, folders of the
+    training dataset's selections. Raises LakeBusy while another run writes the lake, or reads what is to be purged.
     """
     swept = Swept()
-    with lake.lock("clean"), told("cleaning", lake.root), lake.connect() as con:
-        if expire is not None:
-            swept.snapshots = _expire(lake, con, expire, dry_run=dry_run)
-        before = time.time() - older_than.total_seconds()
-        for path in leftovers(lake, con):
-            try:
-                modified, size = _newest(path)
-            except FileNotFoundError:
-                continue  # its owner finished just now
-            if modified > before:
-                continue
-            swept.files[path.relative_to(lake.root)] = size
-            if not dry_run:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    with lake.lock("clean"), told("cleaning", lake.root):
+        with lake.connect() as con:
+            _sweep(lake, con, swept, older_than, expire, selections, dry_run=dry_run)
+        if swept.purged.images and not dry_run:
+            finish(lake)
     return swept
+
+
+def _sweep(
+    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    swept: Swept,
+    older_than: timedelta,
+    expire: timedelta | None,
+    selections: Iterable[Path],
+    *,
+    dry_run: bool,
+) -> None:
+    swept.purged = purge(
+        lake, con, lambda: _expire(lake, con, timedelta(0), dry_run=dry_run), selections, dry_run=dry_run
+    )
+    swept.snapshots = swept.purged.snapshots
+    if expire is not None and not swept.purged.images:
+        swept.snapshots = _expire(lake, con, expire, dry_run=dry_run)
+    before = time.time() - older_than.total_seconds()
+    for path in leftovers(lake, con):
+        try:
+            modified, size = _newest(path)
+        except FileNotFoundError:
+            continue  # its owner finished just now
+        if modified > before:
+            continue
+        swept.files[path.relative_to(lake.root)] = size
+        if not dry_run:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Path]:
@@ -64,7 +97,8 @@ def leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Path]:
     yield from sorted(p for p in lake.tables.rglob("*") if p.is_file() and p not in known)
     yield from sorted(p for p in lake.staging.rglob("*") if p.is_file())
     shards = {row[0] for row in con.execute("SELECT DISTINCT shard FROM shard_index").fetchall()}
-    yield from sorted(p for p in lake.pool.glob("*") if p.is_file() and p.name not in shards)
+    unnamed = sorted(p for p in lake.pool.glob("*") if p.is_file() and p.name not in shards)
+    yield from (p for p in unnamed if not only_tombstones(p))
     yield from sorted(lake.tmp.glob("*"))
     yield from sorted(lake.root.glob(f"{CATALOG}.new*"))
 

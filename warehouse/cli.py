@@ -103,23 +103,38 @@ def clean(
     lake: LakeOption,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would go and stop.")] = False,
     older_than: Annotated[str, typer.Option("--older-than", help="Spare what is newer: 30m, 12h, 7d.")] = "1d",
-    expire: Annotated[
-        str | None,
-        typer.Option("--expire", help="Also drop unpinned snapshots older than this: 30d.", show_default=False),
+    keep_days: Annotated[
+        float | None,
+        typer.Option("--keep-days", min=0, help="Also drop unpinned snapshots older than so many days."),
+    ] = None,
+    cache: Annotated[
+        list[Path] | None,
+        typer.Option("--cache", help="Folder with selections of the training dataset, beside the usual one."),
     ] = None,
 ) -> None:
-    """Sweep what stopped runs left behind, and with --expire the files of old snapshots that nobody pinned.
+    """Sweep what stopped runs left behind and, with --keep-days, old snapshots that nobody pinned; purge what was
+    forgotten from every file.
 
-    Example: [bold]glyphmill clean --lake lake --dry-run[/bold]
+    Example: [bold]glyphmill clean --lake lake --keep-days 30 --dry-run[/bold]
     """
     from warehouse.clean import clean as job
     from warehouse.lake import Lake
+    from warehouse.selection import default_cache
 
-    ages = duration(older_than), None if expire is None else duration(expire)
-    swept = job(Lake.open(lake), older_than=ages[0], expire=ages[1], dry_run=dry_run)
+    swept = job(
+        Lake.open(lake),
+        older_than=duration(older_than),
+        expire=None if keep_days is None else timedelta(days=keep_days),
+        selections=[default_cache(), *(cache or [])],
+        dry_run=dry_run,
+    )
     for path, size in swept.files.items():
         typer.echo(f"{size:>14,}  {path}")
     verb = "would go" if dry_run else "gone"
+    for path, rows in swept.purged.rows.items():
+        typer.echo(f"{rows:>9,} rows  {path}")
+    if swept.purged.images:
+        typer.echo(f"{swept.purged} {verb}")
     typer.echo(f"{len(swept.files)} leftovers, {swept.bytes:,} bytes, {len(swept.snapshots)} snapshots {verb}")
 
 

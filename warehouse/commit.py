@@ -25,9 +25,8 @@ from warehouse.pack import pack, pack_query, store
 from warehouse.parts import Part, key, part_path
 from warehouse.schema import PARTS, RUNS, Table
 
-__all__ = ["COMMIT_WAIT_S", "CommitResult", "RunInfo", "commit", "commit_parts", "forget_staged", "pack", "pack_query", "uncommitted"]
+__all__ = ["CommitResult", "RunInfo", "commit", "commit_parts", "forget_staged", "pack", "pack_query", "uncommitted"]
 
-COMMIT_WAIT_S = 600.0  # for passes of which several may run at once
 _AGAIN = re.compile(r"-\d+(?=\.parquet$)")
 ASKED = pa.schema([("table_name", pa.string()), ("part", pa.string())])
 
@@ -62,17 +61,14 @@ def commit_parts(
     run: RunInfo,
     parts: Iterable[Part],
     tables: Mapping[str, Table],
-    *,
-    wait_s: float = 0,
 ) -> CommitResult:
     """Pack staged parts and commit them as one run; their staged files are removed afterwards.
 
     `tables` are the schemas of the parts' tables by name; a table that the lake lacks is made. Parts that the lake has
-    already are passed over, so the same parts again change nothing. `wait_s`: how long another run's commit is waited
-    for. Raises LakeBusy, LakeError (disk full).
+    already are passed over, so the same parts again change nothing. Raises LakeBusy, LakeError (disk full).
     """
     parts = sorted(set(parts), key=lambda p: (p.table, p.name, p.unit))
-    with lake.lock(run.command, wait_s), told(f"committing the {run.command}", lake.root):
+    with lake.lock(run.command), told(f"committing the {run.command}", lake.root):
         lake.ensure_tables(con, tables.values())
         views.refresh(con)
         new = uncommitted(con, parts)

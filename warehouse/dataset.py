@@ -11,7 +11,6 @@ DuckDB is needed once, to make the selection; after that a few mapped files and 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from warehouse.buckets import ASPECT_BUCKETS
-from warehouse.errors import UsageError
+from warehouse.errors import LakeError, UsageError
 from warehouse.order import ORDERS, Blocks, BucketRange, EpochPlan, GlobalBatch, Order, key, mix
 from warehouse.reader import Reader, Sample
-from warehouse.selection import Selection
+from warehouse.selection import Selection, default_cache
 
 __all__ = ["Batch", "Blocks", "Sample", "ShardDataset"]
 
@@ -108,7 +107,9 @@ class ShardDataset:
         bucket = next(b.name for b in self._ranges if at < b.stop)
         captions = self.selection.captions(at)
         places = self._reader.places(np.array([at]))
-        sample = next(self._reader.read(places, [captions[0] if captions else None], bucket))
+        sample = next(self._reader.read(places, [captions[0] if captions else None], bucket), None)
+        if sample is None:
+            raise LakeError(f"image {index} of the selection was forgotten: make the selection anew")
         return sample if self.transform is None else self.transform(sample)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -128,7 +129,8 @@ class ShardDataset:
         return self._planned
 
     def report(self, epoch: int | None = None) -> dict[str, Any]:
-        """What an epoch holds: images selected, stored and not; per bucket images, copies, batches, dropped copies."""
+        """What an epoch holds: images selected, stored and not; per bucket images, copies, batches, dropped copies.
+        `forgotten`: places that stayed empty so far, in what this process read."""
         plan, header = self.plan(self.epoch if epoch is None else epoch), self.selection.header
         return {
             "selected": header.selected,
@@ -136,6 +138,7 @@ class ShardDataset:
             "unstored": header.unstored,
             "steps": plan.steps,
             "dropped": sum(plan.dropped.values()),
+            "forgotten": self._reader.forgotten,
             "buckets": {
                 b.name: {
                     "images": b.stop - b.start,
@@ -150,8 +153,9 @@ class ShardDataset:
     def batches(self, epoch: int | None = None, start_step: int | None = None) -> Iterator[Batch]:
         """This rank's batches of one epoch, from the dataset's position on, or from the epoch and step given.
 
-        The position moves with each batch handed out, and to the next epoch at the end. Raises UsageError where no
-        bucket fills a batch, LakeError for bytes that do not verify.
+        The position moves with each batch handed out, and to the next epoch at the end. The place of an image that was
+        forgotten since the selection was made stays empty: its batch is shorter, all others are as planned. Raises
+        UsageError where no bucket fills a batch, LakeError for bytes that do not verify.
         """
         if epoch is not None:
             self.epoch, self.step = epoch, 0
@@ -256,6 +260,5 @@ def _selection(
     from warehouse.lake import Lake
     from warehouse.select_images import select_images
 
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "glyphmill" / "selections"
-    cache = default if cache_dir is None else Path(cache_dir)
+    cache = default_cache() if cache_dir is None else Path(cache_dir)
     return select_images(Lake.open(lake, read_only=True), sql, cache, captions_sql=captions_sql, buckets=buckets)

@@ -31,3 +31,9 @@ class MissingDependency(GlyphmillError):  # noqa: N818 - the words say what it i
     """An extra, an extension or weights are not installed; the message names what to install."""
 
     exit_code = 5
+
+
+class EngineError(GlyphmillError):
+    """A shuffle's work failed after all its retries, or the engine itself did; what was last seen of it."""
+
+    exit_code = 6

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.files import sync, told
+from warehouse.forgotten import admitted
 from warehouse.gather import conform, gather
 from warehouse.lake import Lake
 from warehouse.merge import merged
@@ -61,7 +62,8 @@ def pack_query(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, sql: st
 
 
 def _sorted(con: duckdb.DuckDBPyConnection, table: Table, query: str) -> Iterator[pa.Table]:
-    """The rows of `query`, sorted by key, in batches."""
+    """The rows of `query`, sorted by key, in batches; none about an image that the lake was told to forget."""
+    query = admitted(con, table, query)
     columns = ", ".join(f'"{c}"' for c in table.names)
     order = ", ".join(f'"{k}"' for k in table.key) or "ALL"
     for batch in con.execute(f"SELECT {columns} FROM ({query}) ORDER BY {order}").to_arrow_reader(ROWS):

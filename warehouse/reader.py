@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ import numpy.typing as npt
 import xxhash
 
 from warehouse.errors import LakeError
+from warehouse.forgotten_list import TOMBSTONE, listing, read_listing
 from warehouse.selection import Selection
 
 BLOCK = 512
 ID_DIGITS = 32
+_TOMBSTONE = TOMBSTONE.encode() + b"\0"
+_log = logging.getLogger("glyphmill")
 
 
 class Sample(NamedTuple):
@@ -46,6 +50,9 @@ class Reader:
 
     def __init__(self, selection: Selection, pool: Path, max_open: int = 256) -> None:
         self.selection, self.pool, self.max_open = selection, pool, max_open
+        self.forgotten = 0
+        self._listing = listing(pool)
+        self._gone: tuple[tuple[int, int, int] | None, frozenset[bytes]] = (None, frozenset())
         self._open: dict[int, int] = {}
         self._warm = False
 
@@ -73,8 +80,10 @@ class Reader:
     def read(self, places: Places, captions: Sequence[str | None], bucket: str) -> Iterator[Sample]:
         """The images at these places, in order, each read when it is asked for.
 
-        Raises LakeError where a shard is missing or bytes do not verify.
+        One that was forgotten is passed over, told in the log and counted in `forgotten`. Raises LakeError where a
+        shard is missing or bytes do not verify.
         """
+        gone = self._listed()
         if not self._warm:
             # Freeing one large block raises glibc's trim threshold, as any program with large arrays does by itself.
             # Without it the heap is given back and faulted in again at every batch: half the speed.
@@ -86,11 +95,39 @@ class Reader:
             if descriptor is None:
                 descriptor = self._opened(shard)
             member = pread(descriptor, length, start)
+            if (gone and member[:ID_DIGITS] in gone) or member.startswith(_TOMBSTONE):
+                self._pass_over(shard, start)
+                continue
             data = member[BLOCK:]
             if digest(data) != check:
+                if self._erased(descriptor, start, member):  # while it was being read
+                    self._pass_over(shard, start)
+                    continue
                 self._damaged(shard, start, length, member)
             # tuple.__new__ is what Sample(...) ends in, without a Python function on the way
             yield new(Sample, (member[:ID_DIGITS].decode("latin1"), data, caption, bucket, record))
+
+    def _listed(self) -> frozenset[bytes]:
+        """Ids of forgotten images that the pool may still hold. The file is looked at for each batch, and read when it
+        changed: what is forgotten is gone from the next batch on."""
+        try:
+            found = self._listing.stat()
+        except FileNotFoundError:
+            self._gone = (None, frozenset())
+            return self._gone[1]
+        state = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if state != self._gone[0]:
+            self._gone = (state, frozenset(image_id.encode() for image_id in read_listing(self.pool)))
+        return self._gone[1]
+
+    def _erased(self, descriptor: int, start: int, member: bytes) -> bool:
+        """Whether bytes that do not verify are those of an image that is being erased."""
+        return member[:ID_DIGITS] in self._listed() or os.pread(descriptor, BLOCK, start).startswith(_TOMBSTONE)
+
+    def _pass_over(self, shard: int, start: int) -> None:
+        self.forgotten += 1
+        name = self.selection.header.shards[shard]
+        _log.warning("the image in shard %s at byte %d was forgotten: its place in the epoch stays empty", name, start)
 
     def _opened(self, shard: int) -> int:
         # Reads are spread evenly over shards, so the one opened first is as good to close as the one read last.

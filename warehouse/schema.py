@@ -275,6 +275,64 @@ AUDITS = Table(
     transient=frozenset({"judged_at"}),
 )
 
+NIGHTS = Table(
+    "nights",
+    "one row per source and date that `glyphmill nightly` was run for: what was frozen, and how far it came",
+    (
+        Column("source", STRING, "name of the source, as in inputs"),
+        Column("night", STRING, "the date, YYYY-MM-DD; the batch of what was new then"),
+        Column("roots", STRINGS, "folders or files that were listed"),
+        Column("units", pa.int64(), "units of work on the frozen list"),
+        Column("samples", pa.int64(), "samples in them, as far as the listing tells"),
+        Column("status", STRING, "frozen (the list is made) | scanned | done"),
+        Column("versions", STRING, "what scan measured by: code, decoders and extractors, JSON; NULL until scanned"),
+        Column("frozen_at", pa.timestamp("us", tz="UTC"), "when the list was made"),
+        Column("scanned_at", pa.timestamp("us", tz="UTC"), "when the versions were set"),
+    ),
+    key=("source", "night"),
+    ledger=True,
+)
+
+NIGHT_UNITS = Table(
+    "night_units",
+    "one row per unit on a night's frozen list: a rerun of that night does these and no others",
+    (
+        Column("source", STRING, "name of the source, as in inputs"),
+        Column("night", STRING, "the date, YYYY-MM-DD"),
+        Column("unit", STRING, "key of the unit, as in inputs and parts"),
+        Column("place", pa.int64(), "place on the list, from 0"),
+        Column("states", pa.list_(pa.uint64()), "hash of each sample's file, sidecars and caption rows, as listed"),
+        Column("content", STRING, "the unit: files in their state, ranges, caption rows; JSON"),
+    ),
+    key=("source", "night", "unit"),
+    ledger=True,
+)
+
+ERRORS = Table(
+    "errors",
+    "one row per unit of work that could not be finished, whatever became of it since",
+    (
+        Column("command", STRING, "scan | inspect"),
+        Column("unit", STRING, "key of the unit; of inspect: a hash of its images"),
+        Column("source", STRING, "name of the source, as in inputs; NULL for inspect"),
+        Column("batch", STRING, "label of the delivery, as in inputs; empty for inspect"),
+        Column("recipe", STRING, "hash of the recipe that asked for it; NULL for scan"),
+        Column("extractors", STRINGS, "name and version of each extractor that was to run"),
+        Column("images", STRINGS, "image_id of each image of a unit of inspect; empty for scan"),
+        Column("content", STRING, "unit of scan: files in their state, ranges, caption rows; JSON; NULL for inspect"),
+        Column("attempts", pa.int32(), "runs that gave the unit up; each had tried it several times"),
+        Column("failure", STRING, "died | hung | raised, at the last attempt"),
+        Column("error", STRING, "first line of what was last seen"),
+        Column("traceback", STRING, "the rest of it: a traceback or a worker's last words"),
+        Column("first_seen", pa.timestamp("us", tz="UTC"), "when it was given up first"),
+        Column("last_seen", pa.timestamp("us", tz="UTC"), "when it was given up last"),
+        Column("run_id", STRING, "run that gave it up last; NULL where that run committed nothing else"),
+        Column("status", STRING, "open | resolved (a later run or a replay finished it)"),
+    ),
+    key=("command", "unit", "batch"),
+    ledger=True,
+)
+
 RUNS = Table(
     "runs",
     "one row per committed run",
@@ -474,6 +532,18 @@ OCR_BLIND = Table(
     key=("engine", "character"),
 )
 
+FORGOTTEN = Table(
+    "forgotten",
+    "one row per image that was taken down: nothing else is known of it, and it is never admitted again",
+    (
+        IMAGE_ID,
+        Column("reason", STRING, "why, from --reason"),
+        Column("forgotten_at", pa.timestamp("us", tz="UTC"), "when it was taken down"),
+    ),
+    key=("image_id",),
+    transient=frozenset({"forgotten_at"}),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -496,6 +566,9 @@ TABLES: dict[str, Table] = {
         TAXONOMY,
         TEXT_TOKENS,
         ACTIONS,
+        NIGHTS,
+        NIGHT_UNITS,
+        ERRORS,
         RUNS,
         PARTS,
     )

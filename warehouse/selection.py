@@ -14,8 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -97,6 +98,23 @@ class Selection:
             for a, b, some in zip(begin.tolist(), end.tolist(), (count > 0).tolist(), strict=True)
         ]
 
+    def overwrite(self, record: int, texts: frozenset[str] | None, *, dry_run: bool = False) -> bool:
+        """Overwrite those captions of an image, or all; False where it has none of them."""
+        captions = self.captions(record)
+        going = [n for n, text in enumerate(captions) if text.strip() and (texts is None or text in texts)]
+        left = [text for n, text in enumerate(captions) if n not in going]
+        if going and not dry_run:
+            with open(self.folder / "caption_text", "r+b") as file:
+                for n in going:
+                    place = int(self._first[record]) + n
+                    begin, end = int(self._end[place]), int(self._end[place + 1])
+                    fitting = (text for text in left if len(text.encode()) <= end - begin)
+                    file.seek(begin)
+                    file.write(max(fitting, key=len, default="").encode().ljust(end - begin))
+                file.flush()
+                os.fsync(file.fileno())
+        return bool(going)
+
     def _decoded(self, caption: int) -> str:
         return self._text[int(self._end[caption]) : int(self._end[caption + 1])].decode()
 
@@ -132,6 +150,35 @@ def settle(temporary: Path, folder: Path) -> Selection:
             raise
         shutil.rmtree(temporary)
     return Selection(folder)
+
+
+def default_cache() -> Path:
+    """Where selections are kept if nobody says where."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "glyphmill" / "selections"
+
+
+def forget_captions(
+    folder: Path, places: Mapping[tuple[str, int], frozenset[str] | None], *, dry_run: bool = False
+) -> bool:
+    """Take captions out of a selection, where they stand: of the images at these places (shard, byte offset) those
+    texts, or all of them where None. False where it has none of these images.
+
+    A caption that goes is overwritten by another one of the image and blanks, or by blanks. What the selection selects
+    stays, and so does its digest: an epoch goes on.
+    """
+    try:
+        selection = Selection(folder)
+    except ValueError:  # of another version: it is never read again
+        return False
+    numbers = {name: number for number, name in enumerate(selection.header.shards)}
+    touched = False
+    for (shard, offset), texts in places.items():
+        if shard not in numbers:
+            continue
+        where = (selection.records["shard"] == numbers[shard]) & (selection.records["block"] == offset // 512 - 1)
+        for record in np.flatnonzero(where).tolist():
+            touched |= selection.overwrite(record, texts, dry_run=dry_run)
+    return touched
 
 
 def _mapped(path: Path) -> mmap.mmap | bytes:

@@ -23,6 +23,7 @@ import xxhash
 
 from warehouse.errors import LakeError, UsageError
 from warehouse.files import sync, told
+from warehouse.forgotten_list import TOMBSTONE
 
 FORMAT = "ustar-1"
 BLOCK = 512
@@ -138,6 +139,8 @@ def read_index(path: Path) -> list[Row]:
     with open(path, "rb", buffering=1 << 20) as file:
         row: Row = {}
         for member in walk(file):
+            if member.name == TOMBSTONE:
+                continue
             image_id, _, suffix = member.name.partition(".")
             if suffix == "json" and row.get("image_id") == image_id:
                 row |= {"json_offset": member.offset, "json_size": member.size}
@@ -165,18 +168,18 @@ def walk(file: BinaryIO) -> Iterator[Member]:
             if file.read(BLOCK) != END[:BLOCK]:
                 raise ShardError(f"{name}: cut off at byte {at}, its end mark is not whole")
             return
-        member = _parse(head, at, name)
-        at = member.offset + member.size + _padding(member.size)
+        member = parse(head, at, name)
+        at = member.offset + member.size + padding(member.size)
         if at > end:
             raise ShardError(f"{name}: cut off within {member.name}, at byte {end}")
         yield member
 
 
-def check_shard(path: Path, rows: Iterable[Mapping[str, object]]) -> list[str]:
+def check_shard(path: Path, rows: Iterable[Mapping[str, object]], forgotten: frozenset[str] = frozenset()) -> list[str]:
     """What is wrong with a shard and its committed rows, one line each; nothing where every byte is accounted for.
 
     Headers, offsets, sizes, SHA-256 (against the image id) and XXH3 are all compared; an image in the tar without a row
-    is told too.
+    is told too, unless it is `forgotten` and waits for `clean`.
     """
     if not path.is_file():
         return [f"{path.name}: the shard is missing"]
@@ -195,7 +198,9 @@ def check_shard(path: Path, rows: Iterable[Mapping[str, object]]) -> list[str]:
                 problems.append(
                     f"{path.name}: {column} of {row['image_id']} is {value}, the index says {row.get(column)}"
                 )
-    problems += [f"{path.name}: image {image_id} is not in the index" for image_id in found]
+    problems += [
+        f"{path.name}: image {image_id} is not in the index" for image_id in found if image_id not in forgotten
+    ]
     return problems
 
 
@@ -243,8 +248,8 @@ def _write_samples(
                 places.append(at + BLOCK)
                 file.write(header(f"{sample.image_id}.{kind}", len(data)))
                 file.write(data)
-                file.write(bytes(_padding(len(data))))
-                at += BLOCK + len(data) + _padding(len(data))
+                file.write(bytes(padding(len(data))))
+                at += BLOCK + len(data) + padding(len(data))
         row |= {"json_offset": places[1], "json_size": len(meta), **_caption_place(places[2], len(text))}
         rows.append(row)
     if not rows:
@@ -281,7 +286,8 @@ def _meta_shape(sample: ShardSample, first: dict[str, type] | None) -> dict[str,
     return shape
 
 
-def _parse(head: bytes, at: int, shard: str) -> Member:
+def parse(head: bytes, at: int, shard: str) -> Member:
+    """The member whose header, at byte `at` of `shard`, is `head`. Raises ShardError unless it is one of ours."""
     if len(head) < BLOCK:
         raise ShardError(f"{shard}: cut off at byte {at + len(head)}, its end mark is missing")
     try:
@@ -289,7 +295,8 @@ def _parse(head: bytes, at: int, shard: str) -> Member:
         name = head[:100].rstrip(b"\0").decode("ascii")
     except ValueError as error:
         raise ShardError(f"{shard}: no tar header at byte {at}") from error
-    if sum(head) - sum(head[148:156]) + 8 * 32 != stated or not _IMAGE_ID.fullmatch(name.partition(".")[0]):
+    known = name == TOMBSTONE or _IMAGE_ID.fullmatch(name.partition(".")[0])
+    if sum(head) - sum(head[148:156]) + 8 * 32 != stated or not known:
         raise ShardError(f"{shard}: the header at byte {at} is damaged")
     return Member(name, at + BLOCK, size)
 
@@ -298,5 +305,6 @@ def _writing(name: str) -> str:
     return f"writing shard {name}"
 
 
-def _padding(size: int) -> int:
+def padding(size: int) -> int:
+    """Bytes that fill a member up to whole blocks."""
     return -size % BLOCK

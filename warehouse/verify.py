@@ -12,6 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.catalog import DataFile, data_files, known_files
+from warehouse.erase import only_tombstones
+from warehouse.forgotten import anything_forgotten
+from warehouse.forgotten_list import read_listing
 from warehouse.lake import Lake
 from warehouse.metadata import stored_columns
 from warehouse.pack import content_hash
@@ -94,9 +97,10 @@ def check_rows(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None
 
 def check_shards(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Each image in the pool: header, offsets, sizes, SHA-256 and XXH3 of its bytes are what the index says."""
+    forgotten = read_listing(lake.pool)
     for shard in _column(con, "SELECT DISTINCT shard FROM shard_index ORDER BY 1"):
         rows = con.execute("SELECT * FROM shard_index WHERE shard = ?", [shard]).to_arrow_table().to_pylist()
-        check.problems += check_shard(lake.pool / str(shard), rows)
+        check.problems += check_shard(lake.pool / str(shard), rows, forgotten)
         check.counted += len(rows)
 
 
@@ -148,7 +152,7 @@ def check_orphans(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> N
     packed = [p for p in lake.tables.rglob("*") if p.is_file() and p not in known]
     staged = [p for p in lake.staging.rglob("*") if p.is_file()]
     shards = set(map(str, _column(con, "SELECT DISTINCT shard FROM shard_index")))
-    pool = [p for p in lake.pool.glob("*") if p.is_file() and p.name not in shards]
+    pool = [p for p in lake.pool.glob("*") if p.is_file() and p.name not in shards and not only_tombstones(p)]
     for found, what in ((packed, "packed files of no snapshot"), (staged, "staged parts"), (pool, "shards of no run")):
         check.counted += len(found)
         if found:
@@ -183,7 +187,9 @@ def _read_by_last_decide(con: duckdb.DuckDBPyConnection, recipe: str) -> int | N
     kept = set(_column(con, "SELECT snapshot_id FROM ducklake_snapshots('lake')"))
     if run is None or run[0] not in kept:
         return None
-    return _number(con, f"SELECT count(*) FROM inputs AT (VERSION => {run[0]}) WHERE status = 'ok'")
+    there = f"SELECT count(*) FROM inputs AT (VERSION => {run[0]}) WHERE status = 'ok'"
+    forgotten = " AND image_id NOT IN (SELECT image_id FROM forgotten)" if anything_forgotten(con) else ""
+    return _number(con, there + forgotten)
 
 
 def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -258,10 +258,10 @@ class _Run:
         async for outcome in outcomes:
             self.places.pop(outcome.request.image_id, None)
             done.statuses[outcome.status.value] += 1
-            done.requests += outcome.sends
-            done.input_tokens += outcome.new_input_tokens
-            done.output_tokens += outcome.new_output_tokens
-            done.cached += bool(outcome.attempts and not outcome.sends)
+            done.requests += outcome.spent.sends
+            done.input_tokens += outcome.spent.new_input_tokens
+            done.output_tokens += outcome.spent.new_output_tokens
+            done.cached += bool(outcome.spent.attempts and not outcome.spent.sends)
             self.rows.append(annotation_row(outcome, self.backend.name, self.backend.model, self.wish.prompt_version))
             if self.backend.needs_image:  # what no model has looked at is no new caption
                 self.captions.extend(caption_rows(outcome, caption_origin(self.backend.model)))

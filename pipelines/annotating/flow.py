@@ -37,29 +37,10 @@ class ServerDownError(GlyphmillError):
     exit_code = 6
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one image: its one status, and the sums over all that was ever asked about it with this prompt.
-    `sends` and `new_...`: of these, this run's, so 0 where all of it was in the cache."""
-
-    request: Request
-    status: Status
-    annotation: Annotation | None = None
-    corrections: tuple[str, ...] = ()
-    error: str | None = None
-    raw: str = ""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    attempts: int = 0
-    sends: int = 0
-    new_input_tokens: int = 0
-    new_output_tokens: int = 0
-    seconds: float = 0.0
-
-
 @dataclass
-class _Sums:
-    """What the answers about one image come to."""
+class Spent:
+    """What the answers about one image come to, whoever asked; `sends` and `new_...`: of these, this run's, so 0 where
+    all of it was in the cache."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -78,6 +59,19 @@ class _Sums:
             self.sends += answer.sends
             self.new_input_tokens += answer.input_tokens
             self.new_output_tokens += answer.output_tokens
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image: its one status, and what all that was ever asked about it with this prompt came to."""
+
+    request: Request
+    status: Status
+    annotation: Annotation | None = None
+    corrections: tuple[str, ...] = ()
+    error: str | None = None
+    raw: str = ""
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass
@@ -134,7 +128,7 @@ class Flow:
 
     async def _chain(self, request: Request) -> Outcome | None:
         """One image from its first request to its one status; None where the budget does not reach."""
-        sums = _Sums()
+        spent = Spent()
         while True:
             answer = self.cache.get(request.image_id, request.key) if self.cache is not None else None
             cached = answer is not None
@@ -149,13 +143,13 @@ class Flow:
                     return None
                 if self.cache is not None and answer.status is not Status.ERROR:
                     self.cache.put(request.image_id, request.key, answer)
-            sums.add(answer, cached=cached)
+            spent.add(answer, cached=cached)
             loop = asyncio.get_running_loop()
             judged, corrections = await loop.run_in_executor(self._judges, _judged, answer, request)
             if judged.fault is None or len(request.turns) >= REPAIRS:
                 return Outcome(
                     replace(request, image=None), judged.status, judged.annotation, corrections, judged.error,
-                    answer.text.rstrip()[:RAW_LIMIT], **vars(sums),
+                    answer.text.rstrip()[:RAW_LIMIT], spent,
                 )  # fmt: skip
             request = request.after(answer.text[:SENT_BACK], self.prompt.repair(judged.fault))
 
@@ -198,7 +192,7 @@ class Flow:
 
     def _watch(self, outcome: Outcome) -> None:
         """Give up where nothing is answered any more: a server that is down must not cost every image its retries."""
-        if not outcome.attempts:
+        if not outcome.spent.attempts:
             return
         self._failures = self._failures + 1 if outcome.status is Status.ERROR else 0
         if self._failures >= HOPELESS:

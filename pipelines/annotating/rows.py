@@ -29,10 +29,10 @@ def annotation_row(outcome: Outcome, annotator: str, model: str, prompt_version:
         "annotation": None if outcome.annotation is None else outcome.annotation.model_dump(),
         "corrections": list(outcome.corrections),
         "raw": outcome.raw,
-        "input_tokens": outcome.input_tokens,
-        "output_tokens": outcome.output_tokens,
-        "attempts": outcome.attempts,
-        "seconds": round(outcome.seconds, 3),
+        "input_tokens": outcome.spent.input_tokens,
+        "output_tokens": outcome.spent.output_tokens,
+        "attempts": outcome.spent.attempts,
+        "seconds": round(outcome.spent.seconds, 3),
     }
 
 

@@ -13,6 +13,7 @@ from pipelines.options import PASSES, QuietOption
 if TYPE_CHECKING:
     from annotate.backends.base import Backend
     from annotate.vision import Sizing
+    from pipelines.annotating.annotate import Wish
 
 app = typer.Typer()
 annotation = typer.Typer()
@@ -105,25 +106,21 @@ def annotate(
     )
     cap = job.Cap(max_requests, max_tokens, budget)
     if dry_run:
-        name = _model_name(backend, model)
+        name = model_name(backend, model)
         typer.echo(str(job.plan(Lake.open(lake, read_only=True), backend.value, name, wish=wish, cap=cap)))
         return
     opened = Lake.open(lake)
-    asked: Backend
-    if backend is Annotator.OPENAI:
-        asked = _server(
-            base_url, _model_name(backend, model), api_key_env, concurrency, constraint, image_tokens, sizing
-        )
-    elif backend is Annotator.TRANSFORMERS:
-        from annotate.backends.transformers import TransformersBackend
-
-        _model_name(backend, model)
-        local = TransformersBackend(Path(str(model)), batch=batch)
-        asked, wish = local, job.sized(wish, local.sizing.multiple)
-    else:
-        from annotate.backends.rules import RulesBackend
-
-        asked = RulesBackend()
+    asked, wish = opened_backend(
+        backend,
+        model,
+        base_url,
+        wish,
+        api_key_env=api_key_env,
+        concurrency=concurrency,
+        batch=batch,
+        image_tokens=image_tokens,
+        constraint=constraint,
+    )
     with bar("annotate", enabled=not quiet) as show:
         done = job.annotate(opened, asked, wish=wish, cap=cap, progress=show)
     typer.echo(str(done))
@@ -143,7 +140,34 @@ def schema() -> None:
     typer.echo(schema_text())
 
 
-def _model_name(backend: Annotator, model: str | None) -> str:
+def opened_backend(
+    backend: Annotator,
+    model: str | None,
+    base_url: str,
+    wish: Wish,
+    *,
+    api_key_env: str = "OPENAI_API_KEY",
+    concurrency: int = 16,
+    batch: int = 8,
+    image_tokens: int | None = None,
+    constraint: Constraint = Constraint.RESPONSE_FORMAT,
+) -> tuple[Backend, Wish]:
+    """Who answers, and the wish with images as it takes them. Raises UsageError, MissingDependency."""
+    name = model_name(backend, model)
+    if backend is Annotator.OPENAI:
+        return _server(base_url, name, api_key_env, concurrency, constraint, image_tokens, wish.sizing), wish
+    if backend is Annotator.TRANSFORMERS:
+        from annotate.backends.transformers import TransformersBackend
+        from pipelines.annotating import annotate as job
+
+        local = TransformersBackend(Path(str(model)), batch=batch)
+        return local, job.sized(wish, local.sizing.multiple)
+    from annotate.backends.rules import RulesBackend
+
+    return RulesBackend(), wish
+
+
+def model_name(backend: Annotator, model: str | None) -> str:
     """The name that annotations by this model are stored with."""
     from warehouse.errors import UsageError
 

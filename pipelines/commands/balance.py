@@ -11,11 +11,14 @@ from pipelines.options import (
     CORES,
     DECISIONS,
     PASSES,
+    EngineName,
+    EngineOption,
+    EngineOptOption,
     LakeOption,
     QuietOption,
     RecipeOption,
     WorkersOption,
-    local_engine,
+    chosen_engine,
 )
 
 app = typer.Typer()
@@ -34,6 +37,8 @@ def categorize(
     ] = None,
     language: Annotated[str, typer.Option("--language", help="Language of the zero-shot prompts: en | zh.")] = "en",
     workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Give every image its category: from annotation, zero-shot alignment, or rules over captions and signals.
@@ -47,7 +52,7 @@ def categorize(
     with bar("categorize", enabled=not quiet) as show:
         done = job.categorize(
             Lake.open(lake),
-            engine=local_engine(workers),
+            engine=chosen_engine(engine, workers, engine_opt),
             taxonomy=taxonomy,
             scorer=scorer,
             language=language,

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from pipelines.options import CORES, DECISIONS, LakeOption, QuietOption, WorkersOption, local_engine
+from pipelines.options import (
+    CORES,
+    DECISIONS,
+    EngineName,
+    EngineOption,
+    EngineOptOption,
+    LakeOption,
+    QuietOption,
+    WorkersOption,
+    chosen_engine,
+)
 
 app = typer.Typer()
 
@@ -28,6 +38,8 @@ def block(
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the set off the lists.")] = False,
     workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """List an evaluation set: its images, their near pairs and captions with its prompts become `evaluation`.
@@ -50,7 +62,7 @@ def block(
             name,
             images=open_source(images) if images else None,
             prompts=read if prompts else None,
-            engine=local_engine(workers),
+            engine=chosen_engine(engine, workers, engine_opt),
             progress=show,
         )
     typer.echo(str(done))

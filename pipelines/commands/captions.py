@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from pipelines.options import CORES, PASSES, LakeOption, QuietOption, WorkersOption, local_engine
+from pipelines.options import (
+    CORES,
+    PASSES,
+    EngineName,
+    EngineOption,
+    EngineOptOption,
+    LakeOption,
+    QuietOption,
+    WorkersOption,
+    chosen_engine,
+)
 
 captions = typer.Typer(no_args_is_help=True, help="Work on captions.")
 app = typer.Typer()
@@ -12,7 +22,13 @@ app.add_typer(captions, name="captions", rich_help_panel=PASSES)
 
 
 @captions.command("fuse")
-def fuse(lake: LakeOption, workers: WorkersOption = CORES, quiet: QuietOption = False) -> None:
+def fuse(
+    lake: LakeOption,
+    workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
+    quiet: QuietOption = False,
+) -> None:
     """Fuse the facts of captions as delivered (names, places, dates) with the recaptions that lack them.
 
     Example: [bold]glyphmill captions fuse --lake lake[/bold]
@@ -22,5 +38,5 @@ def fuse(lake: LakeOption, workers: WorkersOption = CORES, quiet: QuietOption = 
     from warehouse.lake import Lake
 
     with bar("fuse", enabled=not quiet) as show:
-        done = job.fuse_captions(Lake.open(lake), engine=local_engine(workers), progress=show)
+        done = job.fuse_captions(Lake.open(lake), engine=chosen_engine(engine, workers, engine_opt), progress=show)
     typer.echo(str(done))

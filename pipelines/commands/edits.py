@@ -11,11 +11,14 @@ from pipelines.options import (
     CORES,
     PASSES,
     BatchOption,
+    EngineName,
+    EngineOption,
+    EngineOptOption,
     LakeOption,
     NameOption,
     QuietOption,
     WorkersOption,
-    local_engine,
+    chosen_engine,
 )
 
 app = typer.Typer()
@@ -37,6 +40,8 @@ def edits(
     batch: BatchOption = "default",
     origin: Annotated[Origin, typer.Option("--origin", help="Collected, or made.")] = Origin.real,
     workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Take in edit pairs: scan their pictures, link them, check what stayed the same.
@@ -53,7 +58,7 @@ def edits(
         done = job.edits(
             Lake.open_or_create(lake),
             source,
-            engine=local_engine(workers),
+            engine=chosen_engine(engine, workers, engine_opt),
             batch=batch,
             source_name=source_name,
             origin=origin.value,

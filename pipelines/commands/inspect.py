@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from pipelines.options import CORES, PASSES, LakeOption, QuietOption, RecipeOption, WorkersOption, local_engine
+from pipelines.options import (
+    CORES,
+    PASSES,
+    EngineName,
+    EngineOption,
+    EngineOptOption,
+    LakeOption,
+    QuietOption,
+    RecipeOption,
+    WorkersOption,
+    chosen_engine,
+)
 
 app = typer.Typer()
 
@@ -21,6 +32,8 @@ def inspect(
     pending: Annotated[bool, typer.Option("--pending", help="Only images that wait for a signal.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many images.")] = None,
     workers: WorkersOption = CORES,
+    engine: EngineOption = EngineName.local,
+    engine_opt: EngineOptOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -42,7 +55,7 @@ def inspect(
         done = job.inspect(
             Lake.open(lake),
             chosen,
-            engine=local_engine(workers),
+            engine=chosen_engine(engine, workers, engine_opt),
             extractors=names,
             pending=pending,
             limit=limit,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 U = TypeVar("U")
 R = TypeVar("R")
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,25 @@ class Engine(Protocol):
         """
         ...
 
-    def group(self, rows: Iterable[R], key: Callable[[R], K], reduce: Callable[[K, list[R]], V]) -> Iterator[V]:
-        """`reduce(key, rows of that key)` for every key: the only shuffle. Rows keep their order within a key."""
+    def group(
+        self,
+        rows: Callable[[U], pa.Table],
+        units: Iterable[U],
+        *,
+        key: str,
+        reduce: Callable[[pa.Table], R],
+        setup: Callable[[], None] | None = None,
+    ) -> Iterator[R]:
+        """The only shuffle. `rows(unit)` gives tables of one schema; `key` is a column, int64 or string, without NULLs.
+
+        `reduce` is called with all rows of some keys, whole keys only, ordered by `key`, then by every other column,
+        until each row was in one call. What it returns (small: a part's manifest, a count) comes back in any order. How
+        many calls there are, and which keys share one, is the engine's choice and must not matter to the result.
+
+        Both are module-level functions that run on workers; rows go from worker to worker, never through the caller. A
+        key with more rows than fit a worker is the caller's to split. A `rows` or `reduce` that still fails after its
+        retries raises EngineError with the first line of what was seen; GlyphmillErrors pass as in `map`.
+        """
         ...
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from acceptance_tools import Run, command
 
-LAKES = 25 if os.environ.get("GLYPHMILL_SOAK") else 5
+LAKES = 25 if os.environ.get("GLYPHMILL_SOAK") else 4
 KILLS_PER_LAKE = 5
 COUNTS = ("SELECT count(*) FROM inputs", "SELECT count(*) FROM captions", "SELECT count(*) FROM shard_index")
 
@@ -35,7 +35,7 @@ class Reader(threading.Thread):
         from warehouse.errors import LakeError
         from warehouse.lake import Lake
 
-        while not self.stopped.wait(0.05):
+        while not self.stopped.wait(0.2):
             try:
                 with Lake.open(self.lake, read_only=True).connect(read_only=True) as con:
                     con.execute("BEGIN")

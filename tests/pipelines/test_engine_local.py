@@ -11,10 +11,15 @@ from pathlib import Path
 
 import engine_work as work
 import psutil
+import pyarrow as pa
 import pytest
+from engine_cases import UNITS, Units, assert_grouped
+from hypothesis import given, settings
 
 from pipelines.engines.local import LocalEngine
-from warehouse.errors import LakeError
+from pipelines.engines.pool import Pool, Watch, lent
+from pipelines.engines.shuffle import bucket_of
+from warehouse.errors import EngineError, LakeError
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -135,7 +140,75 @@ def test_no_worker_outlives_the_engine(how: signal.Signals, tmp_path: Path) -> N
     assert wait_until(lambda: not any(alive(pid) for pid in pids))
 
 
-def test_group_reduces_every_key_over_its_rows_in_order() -> None:
-    rows = [("b", 1), ("a", 2), ("b", 3), ("a", 4)]
-    grouped = LocalEngine(workers=0).group(rows, lambda r: r[0], lambda key, members: (key, [m[1] for m in members]))
-    assert sorted(grouped) == [("a", [2, 4]), ("b", [1, 3])]
+@settings(max_examples=60)
+@given(units=UNITS)
+def test_group_is_a_plain_group(units: Units) -> None:
+    assert_grouped(LocalEngine(workers=0), units)
+
+
+@settings(max_examples=3)
+@given(units=UNITS)
+def test_group_in_workers(units: Units) -> None:
+    assert_grouped(LocalEngine(workers=2), units)
+
+
+def test_group_of_nothing() -> None:
+    here = LocalEngine(workers=0)
+    assert list(here.group(work.table_of, [], key="key", reduce=work.whole)) == []
+    assert list(here.group(work.table_of, [[], []], key="key", reduce=work.whole)) == []
+
+
+def test_many_rows_are_reduced_in_portions() -> None:
+    """A million keys make several calls, and each row is in one of them."""
+    counts = list(LocalEngine(workers=2).group(work.numbered, range(4), key="key", reduce=work.count))
+    assert len(counts) > 4
+    assert sum(counts) == 4 * work.NUMBERED
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_fails_for_good_ends_the_group(workers: int) -> None:
+    engine = LocalEngine(workers=workers)
+    with pytest.raises(EngineError, match=r"^ValueError: two is not welcome$"):
+        list(engine.group(work.rows_fail_on_two, range(4), key="key", reduce=work.count))
+    with pytest.raises(EngineError, match=r"^ValueError: not to be reduced$"):
+        list(engine.group(work.table_of, [[("a", 1)]], key="key", reduce=work.reduce_fails))
+    with pytest.raises(LakeError, match="the disk is full"):
+        list(engine.group(work.table_of, [[("a", 1)]], key="key", reduce=work.disk_full))
+
+
+def test_group_leaves_nothing_behind(tmp_path: Path) -> None:
+    engine = LocalEngine(workers=2, scratch=str(tmp_path))
+    assert sum(engine.group(work.numbered, range(1), key="key", reduce=work.count)) == work.NUMBERED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bucket_is_the_same_everywhere() -> None:
+    """A rerun on another machine, Python or hash seed must cut alike: these figures are not to change."""
+    ints = bucket_of(pa.chunked_array([[0, 1, -1, 2**63 - 1]], pa.int64()), 256)
+    words = bucket_of(pa.chunked_array([["", "a", "字"], ["a"]], pa.string()), 256)
+    assert (ints.tolist(), words.tolist()) == ([0, 229, 123, 189], [194, 31, 193, 31])
+
+
+def test_a_pool_is_lent_again_for_the_same_work_alone() -> None:
+    watch = Watch(attempts=1)
+    with lent(work.pid, None, watch) as pool, lent(work.pid, None, watch) as other:
+        first, second = ([r.value for r in p.run([0, 1])] for p in (pool, other))
+    assert len(set(first)) == len(set(second)) == 1
+    assert first != second
+    with lent(work.pid, None, watch) as pool:
+        assert next(r.value for r in pool.run([0])) in {first[0], second[0]}
+    with lent(work.double, None, watch) as pool:
+        assert [r.value for r in pool.run([4])] == [8]
+    assert not any(alive(pid) for pid in (first[0], second[0]) if pid is not None)
+
+
+def test_a_pool_goes_on_after_an_error() -> None:
+    pool = Pool(work.disk_full_on_one, None, workers=1)
+    with pytest.raises(LakeError):
+        list(pool.run([1]))
+    assert [r.value for r in pool.run([2, 3])] == [2, 3]
+    left = pool.run([4, 5])
+    next(left)
+    left.close()
+    assert [r.value for r in pool.run([6])] == [6]
+    pool.close()

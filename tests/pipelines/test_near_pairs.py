@@ -10,14 +10,16 @@ from pathlib import Path
 import drawn_pages as drawn
 import duckdb
 import pytest
+from near_hashes import BY_BLOCK, SPLIT, Shuffler
 from PIL import Image
 
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
 from pipelines.near_pairs import MAX_DISTANCE, MAX_TILE_DISTANCE, near
+from pipelines.near_search import Sizes
 from pipelines.recipe import Recipe, load
 from pipelines.scan import scan
-from warehouse.errors import LakeBusy
+from warehouse.errors import LakeBusy, LakeError
 from warehouse.lake import Lake
 from warehouse.sources import open_source
 
@@ -53,6 +55,13 @@ def marked(lake: Lake) -> set[Pair]:
         lake,
         f"distance <= {MAX_DISTANCE} AND tile_distance <= {MAX_TILE_DISTANCE}::FLOAT AND text_differs IS NOT TRUE",
     )
+
+
+def rows(lake: Lake) -> list[tuple[object, ...]]:
+    con = lake.connect(read_only=True)
+    found = con.execute("SELECT * FROM lake.near_pairs ORDER BY ALL").fetchall()
+    con.close()
+    return found
 
 
 def every_two(groups: Iterable[Iterable[str]]) -> set[Pair]:
@@ -145,6 +154,28 @@ def test_equal_pictures_stand_behind_the_first_and_cost_no_pairs(compared: Path)
     assert len(blank) == 5
     assert {name for pair in blank for name in pair} == {f"blank{w}.png" for w in range(300, 306)}
     assert not any("blank" in name for pair in pairs(lake, "link = 'near'") for name in pair)
+
+
+@pytest.mark.parametrize("sizes", [BY_BLOCK, SPLIT], ids=["block", "shuffle"])
+def test_any_cut_and_strategy_commits_the_same_rows(
+    sizes: Sizes, scanned: Path, compared: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(scanned, tmp_path / "lake")
+    lake = Lake.open(tmp_path / "lake")
+    near(lake, engine=Shuffler(4, tries=2), sizes=sizes)
+    assert rows(lake) == rows(Lake.open(compared))
+    assert not list(lake.tmp.glob("work-*"))
+
+
+def test_hash_without_thumbnails_is_told(scanned: Path, tmp_path: Path) -> None:
+    shutil.copytree(scanned, tmp_path / "lake")
+    lake = Lake.open(tmp_path / "lake")
+    con = lake.connect()
+    con.execute("UPDATE lake.signals_hashes SET detail = NULL")
+    con.close()
+    with pytest.raises(LakeError, match="no thumbnails: scan its source again"):
+        near(lake)
+    assert rows(lake) == []
 
 
 def test_running_again_compares_and_commits_nothing(own: Lake) -> None:

@@ -50,13 +50,17 @@ class FileState:
 
 @dataclass(frozen=True, slots=True)
 class TableLine:
-    """Bytes [offset, offset + length) of `Unit.tables[table]`: caption-table row `number` about `Unit.files[file]`."""
+    """Bytes [offset, offset + length) of `Unit.tables[table]`: caption-table row `number` about `Unit.files[file]`.
+
+    `digest`: the first 16 bytes of their SHA-256, so that a table that only grew since it was listed can still be read.
+    """
 
     file: int
     table: int
     offset: int
     length: int
     number: int
+    digest: bytes
 
 
 @dataclass(frozen=True)

@@ -90,10 +90,10 @@ class FolderSource:
                 continue
             pending.append(item)
             if _cut_after(item.files[0].uri[len(self.root) :], len(pending), max_samples):
-                yield _unit(pending, self.root)
+                yield unit_of(pending, self.root)
                 pending = []
         if pending:
-            yield _unit(pending, self.root)
+            yield unit_of(pending, self.root)
 
     def _walk(self, max_samples: int) -> Iterator[Sample | Unit]:
         entry = look(self.root)
@@ -247,7 +247,21 @@ def _unclaimed(own: Sequence[_Table]) -> Iterator[Sample]:
             yield Sample((FileState(path, -1, f"missing: {named_by} names it"),), tuple(naming))
 
 
-def _unit(samples: Sequence[Sample], root: str) -> Unit:
+def samples_of(unit: Unit) -> list[Sample]:
+    """The samples that a unit of plain files was made of."""
+    rows: dict[int, list[tuple[FileState, tables.Row]]] = defaultdict(list)
+    for line in unit.lines:
+        row = tables.Row(line.number, line.offset, line.length, line.digest)
+        rows[line.file].append((unit.tables[line.table], row))
+    samples, at = [], 0
+    for span in unit.spans:
+        samples.append(Sample(unit.files[at : at + span], tuple(rows.get(at, ()))))
+        at += span
+    return samples
+
+
+def unit_of(samples: Sequence[Sample], root: str) -> Unit:
+    """The unit of these samples, in this order."""
     files = tuple(f for s in samples for f in s.files)
     known: dict[FileState, int] = {}
     lines: list[TableLine] = []
@@ -256,7 +270,7 @@ def _unit(samples: Sequence[Sample], root: str) -> Unit:
     for sample in samples:
         for table, row in sample.rows:
             number = known.setdefault(table, len(known))
-            lines.append(TableLine(at, number, row.offset, row.length, row.number))
+            lines.append(TableLine(at, number, row.offset, row.length, row.number, row.digest))
             digest.update(f"{at} {table.uri}\0".encode() + row.digest + tables.header_of(table))
         at += len(sample.files)
     return Unit(
@@ -326,6 +340,6 @@ def _tell_sidecar(told: Told, state: FileState, head: str) -> None:
 def _tell_row(told: Told, table: FileState, line: TableLine) -> None:
     name = file_name(table.uri)
     try:
-        told.add_fields(tables.read_row(table, line.offset, line.length), name)
+        told.add_fields(tables.read_row(table, line.offset, line.length, line.digest), name)
     except (UnreadableError, tables.BadRowError) as e:
         told.add_extra("table_error", f"row {line.number} of {name}: {e}", name)

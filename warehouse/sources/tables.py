@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import BinaryIO
 
 from warehouse.sources.base import FileState
-from warehouse.sources.files import UnreadableError, check, open_file, read_range
+from warehouse.sources.files import UnreadableError, open_file, read_range
 from warehouse.sources.text import NotTextError, decode_text, storable
 
 STEMS = frozenset({"caption", "captions", "metadata", "manifest", "annotations", "labels"})
@@ -85,12 +85,17 @@ def _check_header(header: bytes, delimiter: str) -> None:
         raise UnreadableError(f"caption table: no column names the files; looked for {', '.join(NAME_FIELDS)}")
 
 
-def read_row(state: FileState, offset: int, length: int) -> dict[str, object]:
-    """One row's fields. Raises BadRowError, files.UnreadableError."""
+def read_row(state: FileState, offset: int, length: int, digest: bytes) -> dict[str, object]:
+    """One row's fields; the table may have grown since it was listed, the row must be what it was.
+
+    Raises BadRowError, files.UnreadableError.
+    """
     delimiter = _delimiter(state.uri)
     header = header_of(state) if delimiter else b""
-    _check_once(state)
-    return parse(read_range(state.uri, offset, length), header, delimiter)
+    raw = read_range(state.uri, offset, length)
+    if hashlib.sha256(raw).digest()[:16] != digest:
+        raise UnreadableError("changed: the table was rewritten after it was listed; run again")
+    return parse(raw, header, delimiter)
 
 
 @lru_cache(maxsize=64)
@@ -100,12 +105,6 @@ def header_of(state: FileState) -> bytes:
         return b""
     with open_file(state.uri) as file:
         return next((raw for _, raw in _records(file, _delimiter(state.uri))), b"")
-
-
-@lru_cache(maxsize=64)
-def _check_once(state: FileState) -> None:
-    """The table must be what was listed: looked at once a process, not once a row."""
-    check(state)
 
 
 def records(uri: str, delimiter: str) -> Iterator[bytes]:

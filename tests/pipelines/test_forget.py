@@ -1,0 +1,190 @@
+"""Forget: at once out of every view and loader, never in again; after clean, in no file of the lake."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from balance_lakes import put
+from kept_lakes import curated, deliver, found_in
+
+from annotate import store
+from annotate.backends.base import Answer, Status
+from annotate.cache import AnswerCache
+from pipelines.keeping.forget import forget
+from warehouse.clean import clean, pin
+from warehouse.dataset import ShardDataset
+from warehouse.lake import Lake
+from warehouse.shards import read_index
+from warehouse.verify import verify
+
+PLANTED = b"PLANTED-IN-THE-PICTURE-7f3a"
+WORD = "zqxvorple"
+NOW = timedelta(0)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, str]]:
+    """Delivered files, the lake made of them, and image ids by name."""
+    base = tmp_path_factory.mktemp("forget")
+    ids = deliver(base / "photos", planted=PLANTED, word=WORD)
+    lake = curated(base / "photos", base / "lake")
+    _say(lake, ids)
+    return base / "photos", base / "lake", ids
+
+
+def _say(lake: Lake, ids: dict[str, str]) -> None:
+    """Everything else that may repeat the words of an image."""
+    victim, other = ids["1"], ids["2"]
+    said = {"captions": [{"language": "en", "short": WORD, "long": f"long {WORD}"}], "scene": WORD}
+    common = {"annotator": "rules", "model": "m", "prompt_version": "1", "status": "success"}
+    put(lake, "annotations", [{"image_id": victim, "annotation": said, "raw": f"raw {WORD}", **common}])
+    put(lake, "audits", [{"rule": "clear", "image_id": victim, "verdict": "right", "note": f"note {WORD}"}])
+    pair = {"source": "s", "batch": "b", "uri": "/p", "row": 0, "pair_id": "p", "status": "ok"}
+    put(lake, "edits", [{**pair, "reference_ids": [other, victim], "target_id": other, "instruction_en": WORD}])
+    put(lake, "signals_ocr", [{"image_id": victim, "version": "1", "status": "ok", "ocr_text": f"{WORD} sign"}])
+    words = [{"recipe": "r", "kind": "word", "chosen": 1, "copies": 1.0}] * 2
+    put(
+        lake,
+        "text_tokens",
+        [{**w, "token": t, "images": n} for w, t, n in zip(words, (WORD, "sign"), (1, 2), strict=True)],
+    )
+    with closing(store.connect(lake.root / store.FILE)) as db:
+        AnswerCache(db, "m", "1").put(victim, "x", Answer(Status.SUCCESS, f"answer {WORD}"))
+
+
+@pytest.fixture
+def lake(made: tuple[Path, Path, dict[str, str]], tmp_path: Path) -> Lake:
+    shutil.copytree(made[1], tmp_path / "lake")
+    return Lake.open(tmp_path / "lake")
+
+
+def epoch(dataset: ShardDataset) -> list[list[str]]:
+    return [[sample.image_id for sample in batch.samples] for batch in dataset.batches(epoch=0)]
+
+
+def test_nothing_of_a_forgotten_image_is_left(
+    lake: Lake, made: tuple[Path, Path, dict[str, str]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos, _, ids = made
+    gone = [ids["1"], ids["copy"]]
+    with lake.connect(read_only=True) as con:
+        assert con.execute("SELECT outcome FROM decisions WHERE image_id = ?", [ids["copy"]]).fetchall() == [
+            ("duplicate",)
+        ]
+        pinned = lake.snapshot(con)
+    pin(lake, "training", pinned)
+    cache = tmp_path / "selections"
+    kept = "SELECT image_id, 'all' AS bucket FROM samples WHERE outcome = 'kept'"
+    running = ShardDataset(lake.root, sql=kept, batch_size=2, seed=3, cache_dir=cache)
+    before = epoch(running)
+    pieces = _slices(photos / "1.jpg") + _slices(photos / "copy.jpg")
+    needles = [PLANTED, WORD.encode(), *pieces]
+    assert all(found_in(lake.root, [PLANTED, WORD.encode()]).values()), "the search finds what is there"
+    (lake.tmp / "work-99999999-ab").mkdir(parents=True)
+    (lake.tmp / "work-99999999-ab" / "spilled").write_bytes(PLANTED)
+    (lake.pool / ".jpg-x.tar.tmp").write_bytes(PLANTED)
+
+    would = forget(lake, "", ids=gone, dry_run=True)
+    assert would.rows["captions"] == 2
+    assert set(would.alike) == {ids["0"]}
+    done = forget(lake, "a letter", ids=gone)
+    assert done.rows == would.rows
+    for name in ("samples", "inputs", "captions", "annotations", "shard_index", "placements", "near_pairs", "edits"):
+        with lake.connect(read_only=True) as con:
+            rows = con.execute(f"SELECT * FROM {name}").fetchall()
+        assert not any(image_id in str(rows) for image_id in gone), name
+    with lake.connect(read_only=True) as con:
+        assert con.execute("SELECT image_id, reason FROM forgotten ORDER BY ALL").fetchall() == [
+            (image_id, "a letter") for image_id in sorted(gone)
+        ]
+        assert con.execute("SELECT token, images FROM text_tokens").fetchall() == [("sign", 1)]
+    _no_problems(lake)
+    caplog.clear()
+    assert epoch(running) == [[i for i in batch if i not in gone] for batch in before], "the slot is skipped"
+    assert running.report()["forgotten"] == 1
+    assert "forgotten" in caplog.text
+
+    planned = clean(lake, older_than=NOW, selections=[cache], dry_run=True)
+    assert planned.purged.rows
+    assert found_in(lake.root, [PLANTED])[PLANTED], "a dry run leaves all as it is"
+    swept = clean(lake, older_than=NOW, selections=[cache])
+    assert (swept.purged.images, swept.purged.erased, swept.purged.captions) == (2, 1, 1)
+    assert found_in(lake.root, needles) == {needle: [] for needle in needles}
+    assert not found_in(cache, [WORD.encode()])[WORD.encode()]
+    for image_id in gone:
+        named = found_in(lake.root, [image_id.encode()])[image_id.encode()]
+        assert all(path.startswith(("tables/main/forgotten/", "catalog.sqlite")) for path in named), named
+    _no_problems(lake)
+    assert epoch(running) == [[i for i in batch if i not in gone] for batch in before], "and so after clean"
+    with lake.connect(read_only=True) as con:
+        at = f"AT (VERSION => {pinned})"
+        assert con.execute(f"SELECT count(*) FROM captions {at}").fetchone() == (5,)
+        assert con.execute(f"SELECT count(*) FROM captions {at} WHERE image_id = ?", [gone[0]]).fetchone() == (0,)
+        text = con.execute(f"SELECT text FROM captions {at} WHERE image_id = ?", [ids["3"]]).fetchone()
+        assert text == ("a photograph, 3",)
+        assert con.execute("SELECT count(*) FROM captions WHERE text = 'a photograph, 5'").fetchone() == (1,)
+    again = clean(lake, older_than=NOW)
+    assert not again.purged.images
+    assert not again.purged.rows
+
+
+def _slices(file: Path) -> list[bytes]:
+    data = file.read_bytes()
+    return [data[at : at + 24] for at in range(2000, len(data) - 24, len(data) // 9)]
+
+
+def _no_problems(lake: Lake) -> None:
+    assert [problem for check in verify(lake) for problem in check.problems] == []
+
+
+def test_a_forgotten_image_stays_out(lake: Lake, made: tuple[Path, Path, dict[str, str]], tmp_path: Path) -> None:
+    photos, _, ids = made
+    forget(lake, "a letter", sql=f"SELECT image_id FROM captions WHERE text LIKE '%{WORD}%'")
+    shutil.copytree(photos, tmp_path / "again")
+    (tmp_path / "again" / "1.txt").write_text(f"another {WORD}")
+    for step in ("forgotten", "cleaned"):
+        curated(tmp_path / "again", lake.root, batch=step)
+        with lake.connect(read_only=True) as con:
+            delivered = con.execute("SELECT count(*) FROM inputs WHERE image_id = ?", [ids["1"]]).fetchone()
+            assert delivered == (0,)
+            assert con.execute(f"SELECT count(*) FROM captions WHERE text LIKE '%{WORD}%'").fetchone() == (0,)
+            repeats = con.execute(
+                "SELECT count(*) FROM inputs WHERE batch = ? AND status = 'repeat'", [step]
+            ).fetchone()
+            assert repeats == (5,)
+        _no_problems(lake)
+        clean(lake, older_than=NOW)
+    assert not found_in(lake.root, [WORD.encode()])[WORD.encode()]
+
+
+def test_a_shard_of_forgotten_images_only(lake: Lake, made: tuple[Path, Path, dict[str, str]], tmp_path: Path) -> None:
+    kept = "SELECT image_id, 'all' AS bucket FROM samples WHERE outcome = 'kept'"
+    running = ShardDataset(lake.root, sql=kept, batch_size=2, cache_dir=tmp_path / "selections")
+    steps = len(epoch(running))
+    forget(lake, "all of it", sources=["photos"])
+    clean(lake, older_than=NOW, expire=NOW)
+    assert epoch(running) == [[]] * steps
+    (shard,) = lake.pool.glob("*.tar")
+    assert read_index(shard) == []
+    assert shard.stat().st_blocks * 512 < shard.stat().st_size / 2, "zeros are not stored"
+    _no_problems(lake)
+    with lake.connect(read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM samples").fetchone() == (0,)
+
+
+def test_plain_readers_pass_over_the_tombstone(lake: Lake, made: tuple[Path, Path, dict[str, str]]) -> None:
+    import webdataset
+
+    ids = made[2]
+    forget(lake, "x", ids=[ids["1"]])
+    clean(lake, older_than=NOW)
+    (shard,) = lake.pool.glob("*.tar")
+    samples = list(webdataset.WebDataset(str(shard), shardshuffle=False))
+    assert {sample["__key__"] for sample in samples} == {ids[str(n)] for n in (0, 2, 3, 4, 5)}
+    for sample in samples:
+        assert json.loads(sample["json"])["image_id"] == sample["__key__"]

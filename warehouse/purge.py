@@ -1,0 +1,300 @@
+"""Purge: no byte of a forgotten image and no word of its captions is left in any file of the lake.
+
+Part of `clean`, under the writer lock. In this order, so that a run killed at any moment is done again by the next: the
+staged parts and the answers of annotators, the pool's tars and the selections made from them, what stopped runs left,
+snapshots that nobody pinned, the tables' files of all other snapshots, and the catalog's own free pages (`finish`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.catalog import known_files
+from warehouse.erase import erase_captions, erase_image, holds_any, only_tombstones, thin
+from warehouse.errors import LakeBusy
+from warehouse.files import replacing, told
+from warehouse.forgotten import about, anything_forgotten, naming, write_listing
+from warehouse.forgotten_list import read_listing
+from warehouse.lake import BUSY_MS, CATALOG, Lake, quoted
+from warehouse.metadata import stored_columns
+from warehouse.rewrite import known_data_files, positions, rewrite
+from warehouse.schema import TEXT_TOKENS
+from warehouse.selection import forget_captions
+
+#: Tables whose rows count words of many images: of older snapshots they go whole.
+COUNTED = (TEXT_TOKENS.name,)
+HOPS = 3  # steps along near pairs from an image to one that may carry its captions
+_PROCESS = re.compile(r"(?:work|duckdb)-(\d+)-")
+
+
+class _Carrier(NamedTuple):
+    """A stored image that may carry captions of one that is forgotten, and which of these are not its own as well."""
+
+    shard: str
+    offset: int
+    places: dict[str, int | None]
+    foreign: frozenset[str]
+
+
+@dataclass
+class Purged:
+    """What went, or would go. `images` due, of them `erased` from the pool; others that lost `captions` of theirs;
+    `rows` by Parquet file; `files` left by stopped runs; `answers` of annotators; `selections` with captions."""
+
+    images: int = 0
+    erased: int = 0
+    captions: int = 0
+    files: list[Path] = field(default_factory=list)
+    answers: int = 0
+    selections: int = 0
+    snapshots: list[int] = field(default_factory=list)
+    rows: dict[Path, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.images} forgotten images: {self.erased} erased from the pool, {self.captions} others lost captions "
+            f"of theirs, {sum(self.rows.values())} rows in {len(self.rows)} files, {self.answers} answers, "
+            f"{len(self.files)} leftovers"
+        )
+
+
+def purge(
+    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    expire: Callable[[], list[int]],
+    selections: Iterable[Path] = (),
+    *,
+    dry_run: bool = False,
+) -> Purged:
+    """Purge what was forgotten since the last purge; what runs wrote since of images forgotten earlier goes too.
+
+    `expire` drops the snapshots that nobody pinned and returns their numbers; it is called where there is something to
+    purge. `selections`: folders with selections of the training dataset. `finish` is to be called after it, with the
+    connection closed. Raises LakeError where something cannot be written.
+    """
+    done = Purged()
+    if not anything_forgotten(con):
+        return done
+    every = [image_id for (image_id,) in con.execute("SELECT image_id FROM forgotten ORDER BY 1").fetchall()]
+    _sweep_staging(lake, every, done, dry_run=dry_run)
+    _sweep_answers(lake, every, done, dry_run=dry_run)
+    due = sorted(read_listing(lake.pool).intersection(every))
+    if not due:
+        return done
+    done.images = len(due)
+    _register(con, due)
+    places = _raw(lake, con, "shard_index", ("image_id", "shard", "offset")).to_pylist()
+    texts = {row["text"] for row in _raw(lake, con, "captions", ("text",)).to_pylist() if row["text"]}
+    carriers = list(_carriers(lake, con, texts))
+    _erase_from_pool(lake, places, carriers, done, dry_run=dry_run)
+    blank: dict[tuple[str, int], frozenset[str] | None] = {(c.shard, c.offset): c.foreign for c in carriers}
+    blank |= {(place["shard"], place["offset"]): None for place in places}
+    for folder in selections:
+        for selection in sorted(folder.glob("*/selection.json")):
+            done.selections += forget_captions(selection.parent, blank, dry_run=dry_run)
+    _sweep_stopped(lake, con, frozenset(due), done, dry_run=dry_run)
+    done.snapshots = expire()
+    done.rows = rewrite(con, lake, due, COUNTED, dry_run=dry_run).rows
+    return done
+
+
+def finish(lake: Lake) -> None:
+    """Give back the catalog's free pages and its write-ahead log, which still hold what was deleted; then nothing is
+    left of what the list beside the pool names, and it goes.
+
+    Raises LakeBusy where another process keeps the catalog open for reading.
+    """
+    with told("compacting the catalog", lake.root), closing(sqlite3.connect(lake.catalog)) as db:
+        _vacuum(db, lake.catalog)
+    write_listing(lake.pool, ())
+
+
+def _register(con: duckdb.DuckDBPyConnection, due: Sequence[str]) -> None:
+    con.register("due_ids", pa.table({"image_id": pa.array(due, pa.string())}))
+    con.execute("CREATE OR REPLACE TEMP TABLE due_ids_kept AS FROM due_ids")
+    con.unregister("due_ids")
+
+
+_DUE = "SELECT image_id FROM temp.due_ids_kept"
+
+
+def _raw(lake: Lake, con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str]) -> pa.Table:
+    """Distinct rows about the images due in every file of a table, deleted ones too."""
+    paths = [known.path for known in known_data_files(con, lake, table)]
+    listed = ", ".join(f'"{column}"' for column in columns)
+    if not paths:
+        return pa.table({column: pa.array([], pa.string()) for column in columns})
+    files = ", ".join(quoted(path) for path in paths)
+    where = about(naming(table, stored_columns(con)[table]), _DUE)
+    return con.execute(
+        f"SELECT DISTINCT {listed} FROM read_parquet([{files}], union_by_name = true) WHERE {where}"
+    ).to_arrow_table()
+
+
+def _erase_from_pool(
+    lake: Lake,
+    places: Sequence[dict[str, object]],
+    carriers: Sequence[_Carrier],
+    done: Purged,
+    *,
+    dry_run: bool,
+) -> None:
+    touched = set()
+    for place in places:
+        shard = lake.pool / str(place["shard"])
+        if shard.exists():
+            touched.add(shard)
+            done.erased += dry_run or erase_image(shard, str(place["image_id"]), int(str(place["offset"])))
+    for carrier in carriers:
+        done.captions += dry_run or erase_captions(lake.pool / carrier.shard, carrier.places, carrier.foreign)
+    for shard in touched:
+        if not dry_run and only_tombstones(shard):
+            thin(shard)
+
+
+def _carriers(lake: Lake, con: duckdb.DuckDBPyConnection, texts: Iterable[str]) -> Iterator[_Carrier]:
+    """Stored images that may carry `texts`, captions of the images due, because these were their duplicates."""
+    if not texts:
+        return
+    pairs = _raw(lake, con, "near_pairs", ("a", "b"))
+    con.register("raw_pairs", pairs)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE reached AS SELECT image_id FROM ({_DUE})")
+    for _ in range(HOPS):
+        con.execute(
+            """INSERT INTO temp.reached
+            SELECT DISTINCT other FROM (
+                SELECT a AS image_id, b AS other FROM raw_pairs UNION ALL SELECT b, a FROM raw_pairs
+                UNION ALL SELECT a, b FROM near_pairs UNION ALL SELECT b, a FROM near_pairs
+            ) SEMI JOIN temp.reached USING (image_id) WHERE other NOT IN (SELECT image_id FROM temp.reached)"""
+        )
+    con.unregister("raw_pairs")
+    told_of = _raw(lake, con, "decisions", ("duplicate_of",))
+    con.register("raw_keepers", told_of)
+    con.execute("INSERT INTO temp.reached SELECT duplicate_of FROM raw_keepers WHERE duplicate_of IS NOT NULL")
+    con.unregister("raw_keepers")
+    con.register("raw_texts", pa.table({"text": pa.array(sorted(texts), pa.string())}))
+    found = con.execute(
+        """SELECT s.shard, s."offset", s.json_offset, s.json_size, s.txt_offset, s.txt_size,
+            list(t.text) FILTER (p.text IS NULL)
+        FROM shard_index s SEMI JOIN temp.reached USING (image_id)
+        CROSS JOIN raw_texts t
+        LEFT JOIN (SELECT DISTINCT image_id, text FROM caption_pool) p ON p.image_id = s.image_id AND p.text = t.text
+        GROUP BY ALL"""
+    ).fetchall()
+    con.unregister("raw_texts")
+    names = ("json_offset", "json_size", "txt_offset", "txt_size")
+    for shard, offset, *places, foreign in found:
+        if foreign:
+            yield _Carrier(shard, offset, dict(zip(names, places, strict=True)), frozenset(foreign))
+
+
+def _sweep_stopped(
+    lake: Lake, con: duckdb.DuckDBPyConnection, due: frozenset[str], done: Purged, *, dry_run: bool
+) -> None:
+    """What stopped runs left where only the holder of the lock writes: none of it is in use now."""
+    known = known_files(con, lake)
+    going = [p for p in sorted(lake.tables.rglob("*")) if p.is_file() and p not in known]
+    indexed = {row[0] for row in con.execute("SELECT DISTINCT shard FROM shard_index").fetchall()}
+    for path in sorted(lake.pool.glob("*")):
+        if path.name.startswith(".") or (path.name not in indexed and holds_any(path, due)):
+            going.append(path)
+    going += sorted((lake.staging / "export").glob("*"))
+    going += [p for p in sorted(lake.tmp.glob("*")) if not _running(p.name)]
+    going += sorted(lake.root.glob(f"{CATALOG}.new*"))
+    for path in going:
+        done.files.append(path.relative_to(lake.root))
+        if not dry_run:
+            _remove(path)
+
+
+def _sweep_staging(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: bool) -> None:
+    """Staged parts without the rows about forgotten images: the run that wrote them may go on with the rest."""
+    for path in sorted(lake.staging.glob("*/*.parquet")):
+        if path.parent.name == "export" or path.name.startswith("."):
+            continue
+        try:
+            columns = naming(path.parent.name, pq.read_schema(path).names)
+            gone = positions(path, columns, ids)
+        except FileNotFoundError:
+            continue  # its run has committed it just now
+        if len(gone):
+            done.files.append(path.relative_to(lake.root))
+            if not dry_run:
+                rows = pq.read_table(path)
+                keep = np.ones(rows.num_rows, bool)
+                keep[gone] = False
+                with told(f"rewriting {path.name}", lake.root), replacing(path) as temporary:
+                    pq.write_table(rows.filter(pa.array(keep)), temporary, compression="zstd", use_dictionary=False)
+
+
+def _sweep_answers(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: bool) -> None:
+    """Rows about forgotten images in the SQLite files beside the tables: what annotators answered."""
+    for file in sorted(lake.root.glob("*/*.sqlite")):
+        with told(f"cleaning {file.name}", lake.root), closing(sqlite3.connect(file, timeout=BUSY_MS / 1000)) as db:
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("CREATE TEMP TABLE gone (image_id TEXT PRIMARY KEY)")
+            db.executemany("INSERT INTO gone VALUES (?)", [(image_id,) for image_id in ids])
+            before = done.answers
+            for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                names = {row[1] for row in db.execute(f'PRAGMA table_info("{table}")')}
+                if "image_id" not in names:
+                    continue
+                where = "WHERE image_id IN (SELECT image_id FROM gone)"
+                done.answers += db.execute(f'SELECT count(*) FROM "{table}" {where}').fetchone()[0]
+                if not dry_run:
+                    db.execute(f'DELETE FROM "{table}" {where}')
+            db.commit()
+            if done.answers > before and not dry_run:
+                _vacuum(db, file)
+
+
+def _vacuum(db: sqlite3.Connection, file: Path) -> None:
+    """Write the database anew and empty its write-ahead log."""
+    db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    db.isolation_level = None
+    try:
+        db.execute("VACUUM")
+        busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error) and "busy" not in str(error):
+            raise
+        busy = 1
+    if busy:
+        raise LakeBusy(
+            f"{file} is open elsewhere, so what was deleted from it is still in its pages: close what reads the lake, "
+            "and run glyphmill clean again"
+        )
+
+
+def _running(name: str) -> bool:
+    """Whether a scratch folder belongs to a process that is alive on this machine."""
+    found = _PROCESS.match(name)
+    if found is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
