@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import duckdb
@@ -47,7 +47,7 @@ class Order:
     """What a night is to do. `wait_s`: for the lake's lock; `only`: one pass by name; `annotate`: called with the lake
     and the date."""
 
-    root: Path
+    root: PurePath
     where: Where
     recipe: Recipe
     dataset: str = "main"

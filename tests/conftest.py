@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
-
 from postgres_server import PostgresServer, binaries
 
 # No clock decides a test, and the same examples are tried everywhere.

@@ -27,12 +27,13 @@ from pathlib import Path, PurePath
 import duckdb
 import pyarrow as pa
 
-from warehouse import catalogs, extensions, storage, views
+from warehouse import catalogs, extensions, views
 from warehouse.catalogs import Catalog
 from warehouse.errors import LakeError
 from warehouse.files import told
 from warehouse.lock import WriterLock
 from warehouse.metadata import stored_columns
+from warehouse.places import is_remote, place
 from warehouse.schema import TABLES, Table
 from warehouse.sql import quoted as quoted
 from warehouse.sqlite_catalog import SqliteCatalog
@@ -63,7 +64,7 @@ class Lake:
     """A lake folder, or a prefix of an object store. Make one with `create`, `open` or `open_or_create`."""
 
     def __init__(self, root: str | PurePath, *, read_only: bool = False, catalog: str | None = None) -> None:
-        where = storage.place(root)
+        where = place(root)
         self.root = where.absolute() if isinstance(where, Path) else where
         self.read_only = read_only
         self.tables = self.root / "tables"
@@ -248,14 +249,14 @@ class Lake:
 
     @property
     def _extensions(self) -> list[str]:
-        return ["ducklake", self.backend.extension, *(["httpfs"] if storage.is_remote(self.root) else [])]
+        return ["ducklake", self.backend.extension, *(["httpfs"] if is_remote(self.root) else [])]
 
     @property
     def _is_plain(self) -> bool:
         return isinstance(self.backend, SqliteCatalog) and self.backend.path == self.root / CATALOG
 
     def _attach(self, con: duckdb.DuckDBPyConnection, source: str, *, read_only: bool) -> None:
-        if storage.is_remote(self.root):
+        if is_remote(self.root):
             from warehouse import object_store
 
             object_store.prepare(con)

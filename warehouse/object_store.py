@@ -5,6 +5,7 @@ Credentials, region and endpoint are those of the AWS tools: AWS_ACCESS_KEY_ID, 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -20,6 +21,9 @@ T = TypeVar("T")
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # between tries: six of them, about eight seconds
 HTTP_RETRIES = 6  # DuckDB's, from 0.1 s, each pause twice the one before
 AT_ONCE = 64  # ranges asked for at a time
+
+# By process. One that a process inherits by fork is kept but not used: to close it would be its parent's business.
+_systems: dict[int, Any] = {}
 
 
 class ObjectStore:
@@ -53,8 +57,14 @@ class ObjectStore:
             )
         return found
 
-    def opened(self, uri: str) -> BinaryIO:
-        return self._tried(f"opening {uri}", lambda fs: cast(BinaryIO, fs.open(uri, "rb", block_size=1 << 20)))
+    def using(self, uri: str, action: Callable[[BinaryIO], T]) -> T:
+        """What `action` gives of the object, opened for reading and seeking."""
+
+        def use(fs: Any) -> T:
+            with fs.open(uri, "rb", block_size=1 << 20) as file:
+                return action(file)
+
+        return self._tried(f"reading {uri}", use)
 
     def put(self, file: Path, uri: str) -> None:
         """One PUT, or for large files one multipart upload: the object is there when all of it is."""
@@ -107,11 +117,13 @@ def filesystem() -> Any:
     """fsspec's S3 file system, one a process. Raises MissingDependency."""
     import fsspec
 
-    try:
-        # no listing is remembered: other machines write there too
-        return fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=False)
-    except ImportError as error:
-        raise MissingDependency('a lake on s3:// needs s3fs: pip install "glyphmill[s3]"') from error
+    if os.getpid() not in _systems:
+        try:
+            # no listing is remembered: other machines write there too
+            _systems[os.getpid()] = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+        except ImportError as error:
+            raise MissingDependency('a lake on s3:// needs s3fs: pip install "glyphmill[s3]"') from error
+    return _systems[os.getpid()]
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:

@@ -96,6 +96,13 @@ class PostgresCatalog:
     def lock(self) -> WriterLock:
         return WriterLock(lambda purpose, until: lease.Lease(self.dsn, self.lake, purpose, until))
 
+    def compact(self) -> None:
+        """Write the tables anew, without what was deleted from them."""
+        with lease.connect(self.dsn) as con:
+            tables = "SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'ducklake%' ORDER BY 1"
+            for (table,) in lease.query(con, tables):
+                con.execute("CALL postgres_execute('c', ?, use_transaction => false)", [f'VACUUM FULL "{table}"'])
+
     def check(self) -> tuple[int, list[str]]:
         """Pages of the catalog's tables, each of which is read."""
         with lease.connect(self.dsn, read_only=True) as con:

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse import extensions, fence
-from warehouse.errors import LakeError
+from warehouse.errors import LakeBusy, LakeError
 from warehouse.files import sync, told
 from warehouse.lock import FileLock, WriterLock
 from warehouse.sql import quoted
@@ -99,6 +99,14 @@ class SqliteCatalog:
             (pages,) = db.execute("PRAGMA page_count").fetchone()
             return pages, [row[0] for row in db.execute(f"PRAGMA quick_check({SHOWN})") if row[0] != "ok"]
 
+    def compact(self) -> None:
+        """Give back free pages and the write-ahead log, which still hold what was deleted.
+
+        Raises LakeBusy where another process keeps the file open for reading.
+        """
+        with closing(sqlite3.connect(self.path)) as db:
+            vacuum(db, self.path)
+
     def _raised(self) -> int | None:
         """The next token. By DuckDB, as its connections hold the file: a second SQLite in the process would, on
         closing it, give back their locks."""
@@ -137,3 +145,21 @@ class SqliteCatalog:
             if part.exists():
                 shutil.copyfile(part, copy.with_name(copy.name + suffix))
         return copy
+
+
+def vacuum(db: sqlite3.Connection, file: Path) -> None:
+    """Write the database anew and empty its write-ahead log."""
+    db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    db.isolation_level = None
+    try:
+        db.execute("VACUUM")
+        busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error) and "busy" not in str(error):
+            raise
+        busy = 1
+    if busy:
+        raise LakeBusy(
+            f"{file} is open elsewhere, so what was deleted from it is still in its pages: close what reads the lake, "
+            "and run glyphmill clean again"
+        )

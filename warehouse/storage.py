@@ -7,34 +7,21 @@ is whole: locally by a rename, on an object store because one PUT (or one comple
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
 
 from warehouse import files
-from warehouse.errors import UsageError
+from warehouse.errors import LakeError
+from warehouse.places import ObjectPath, is_remote
 
 if TYPE_CHECKING:
     from warehouse.object_store import ObjectStore
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?=[^/])")
-
-
-class ObjectPath(PurePosixPath):
-    """`s3://bucket/key`: a path that joins and prints, and opens nothing by itself."""
-
-    def __str__(self) -> str:
-        return re.sub(r"^(\w+):/(?!/)", r"\1://", super().__str__())
-
-    def __fspath__(self) -> str:
-        return str(self)
-
-    def __reduce__(self) -> tuple[type[ObjectPath], tuple[str]]:
-        return ObjectPath, (str(self),)
 
 
 @dataclass(frozen=True)
@@ -44,24 +31,6 @@ class Stored:
     path: PurePath
     size: int
     modified: float
-
-
-def place(where: str | PurePath) -> PurePath:
-    """The place that a user writes: a `Path`, or an ObjectPath for `s3://bucket/prefix`. Raises UsageError."""
-    if isinstance(where, ObjectPath | Path):
-        text = str(where)
-    else:
-        text = os.fspath(where)
-    scheme = _SCHEME.match(text)
-    if scheme is None:
-        return where if isinstance(where, Path) else Path(text)
-    if scheme[1].lower() != "s3":
-        raise UsageError(f"a lake cannot lie at {text}: name a folder, or s3://bucket/prefix")
-    return where if isinstance(where, ObjectPath) else ObjectPath(f"s3://{text[scheme.end() :].rstrip('/')}")
-
-
-def is_remote(path: PurePath) -> bool:
-    return isinstance(path, ObjectPath)
 
 
 def exists(path: PurePath) -> bool:
@@ -108,9 +77,17 @@ def read_ranges(ranges: Sequence[tuple[PurePath, int, int]]) -> list[bytes]:
     return found
 
 
-def opened(path: PurePath) -> BinaryIO:
-    """The file, open for reading and seeking; raises FileNotFoundError."""
-    return open(path, "rb") if isinstance(path, Path) else _store().opened(str(path))
+def parquet_metadata(path: PurePath) -> pq.FileMetaData:
+    """The footer of a Parquet file; raises FileNotFoundError."""
+    return pq.read_metadata(path) if isinstance(path, Path) else _store().using(str(path), pq.read_metadata)
+
+
+def sizes(paths: Sequence[PurePath]) -> list[int]:
+    """Bytes of each file; an object store is asked for whole folders at once. Raises FileNotFoundError."""
+    if not any(map(is_remote, paths)):
+        return [size(path) for path in paths]
+    known = {found.path: found.size for folder in {path.parent for path in paths} for found in listing(folder)}
+    return [known[path] if path in known else size(path) for path in paths]
 
 
 @contextmanager
@@ -150,6 +127,15 @@ def write(path: PurePath, data: bytes) -> None:
         _store().write(str(path), data)
 
 
+def mark(path: PurePath) -> None:
+    """An empty file, which need not outlive a power cut."""
+    if isinstance(path, Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    else:
+        _store().write(str(path), b"")
+
+
 def same_again(path: PurePath, again: PurePath) -> None:
     """The bytes of a file under another name too."""
     if isinstance(path, Path):
@@ -185,3 +171,10 @@ def _store() -> ObjectStore:
     from warehouse.object_store import ObjectStore
 
     return ObjectStore()
+
+
+def folder(path: PurePath, what: str) -> Path:
+    """A folder of this machine. Raises LakeError where it is on an object store, on which `what` does not work."""
+    if isinstance(path, Path):
+        return path
+    raise LakeError(f"{what} does not work on an object store yet ({path}): copy the lake to a folder to do it")

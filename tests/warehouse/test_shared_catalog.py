@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import hold_worker
 import pytest
 from lakes import decide, scan
@@ -98,9 +97,7 @@ def test_a_database_holds_one_lake_which_may_move(tmp_path: Path, catalog: str) 
     assert not any(check.problems for check in verify(moved))
 
 
-def test_the_environment_names_the_catalog_too(
-    tmp_path: Path, catalog: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_names_the_catalog_too(tmp_path: Path, catalog: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(catalogs.ENVIRONMENT, catalog)
     Lake.open_or_create(tmp_path / "lake")
     monkeypatch.delenv(catalogs.ENVIRONMENT)
