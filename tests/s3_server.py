@@ -8,6 +8,7 @@ import random
 import socket
 import struct
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BUCKET = "bucket"
@@ -129,9 +130,7 @@ def _handler(server: S3Server) -> type[BaseHTTPRequestHandler]:
             pass
 
         def finish(self) -> None:
-            try:
+            with suppress(OSError):  # the connection was reset, as it should be
                 super().finish()
-            except OSError:
-                pass  # the connection was reset, as it should be
 
     return Handler

@@ -119,8 +119,15 @@ def filesystem() -> Any:
 
     if os.getpid() not in _systems:
         try:
-            # no listing is remembered: other machines write there too
-            _systems[os.getpid()] = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
+            # no listing is remembered: other machines write there too; it is for `_tried` to try again
+            system = fsspec.filesystem(
+                "s3",
+                use_listings_cache=False,
+                skip_instance_cache=True,
+                config_kwargs={"retries": {"total_max_attempts": 2, "mode": "standard"}, "connect_timeout": 20},
+            )
+            system.retries = 1
+            _systems[os.getpid()] = system
         except ImportError as error:
             raise MissingDependency('a lake on s3:// needs s3fs: pip install "glyphmill[s3]"') from error
     return _systems[os.getpid()]

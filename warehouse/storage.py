@@ -6,6 +6,7 @@ is whole: locally by a rename, on an object store because one PUT (or one comple
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -156,6 +157,8 @@ def delete(path: PurePath) -> None:
 def local(path: PurePath, scratch: Path) -> Iterator[Path]:
     """The file as a local one: itself, or a copy in `scratch` that is gone on leaving. Raises FileNotFoundError."""
     if isinstance(path, Path):
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         yield path
         return
     scratch.mkdir(parents=True, exist_ok=True)
