@@ -5,9 +5,9 @@ BIN   := $(VENV)/bin
 # xdist workers of the test run; 0 runs in one process.
 JOBS  ?= 2
 
-.PHONY: help demo test check bench soak clean
+.PHONY: help demo test check bench soak airflow-test clean
 help:            ## what there is to make
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
 demo: $(VENV)/.has-demo            ## curate a small messy corpus and print the funnel
 	@rm -rf demo && mkdir -p demo
@@ -28,8 +28,17 @@ bench: $(VENV)/.has-dev            ## every benchmark beside its peer (long; not
 soak: $(VENV)/.has-dev             ## crash and scale tests at full size (long; not part of CI)
 	GLYPHMILL_SOAK=1 $(BIN)/pytest -q tests -m soak
 
-clean:           ## remove the virtual environment and the demo
-	rm -rf $(VENV) demo
+airflow-test: $(VENV)/.has-dev .venv-airflow/.has-airflow     ## the DAG for one date in a real Airflow (not part of test)
+	$(BIN)/python tests/airflow/dag_run.py .venv-airflow/bin/airflow $(abspath $(BIN)/glyphmill)
+
+# Airflow wants other versions of the same libraries: an environment of its own.
+.venv-airflow/.has-airflow: constraints-airflow.txt
+	$(BIN)/python -m venv .venv-airflow
+	.venv-airflow/bin/pip install --quiet --disable-pip-version-check -c constraints-airflow.txt apache-airflow
+	@touch $@
+
+clean:           ## remove the virtual environments and the demo
+	rm -rf $(VENV) .venv-airflow demo
 
 # A stamp says which extra the environment has; it is older than the pins when they change, and is made anew then.
 $(VENV)/.has-%: pyproject.toml constraints.txt

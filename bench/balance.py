@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from peak import peak_mb
 
 from pipelines import recipe as recipes
 from pipelines.balancing.balance import balance
@@ -152,7 +153,7 @@ def _work(worker: str, root: Path, threads: int) -> dict[str, object]:
     if worker != "peer":
         with lake.connect(read_only=True) as con:
             told["digest"] = con.execute(_DIGEST, [recipe.hash]).fetchall()[0][0]
-    return {"seconds": seconds, "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, **told}
+    return {"seconds": seconds, "peak_gb": peak_mb() / 1000, **told}
 
 
 def make(root: Path, images: int, step: int = 7) -> Lake:

@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from peak import peak_mb
+
 from pipelines import recipe as recipes
 from pipelines.decide import decide, needed_signals
 from pipelines.signals import relation
@@ -108,7 +110,7 @@ def _work(worker: str, root: Path, turn: int) -> dict[str, object]:
     seconds = time.monotonic() - started
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu = usage.ru_utime + usage.ru_stime
-    return {"seconds": seconds, "cpu_s": cpu, "peak_gb": usage.ru_maxrss * 1024 / 1e9, "told": told}
+    return {"seconds": seconds, "cpu_s": cpu, "peak_gb": peak_mb() / 1000, "told": told}
 
 
 def _make(root: Path, images: int, pairs: int) -> None:

@@ -207,7 +207,8 @@ def _lookups(
 
 
 def _two(bands: Bands, pair: tuple[int, int]) -> NDArray[np.uint32]:
-    return (bands[pair[0]].astype(np.uint32) << np.uint32(BAND_BITS)) | bands[pair[1]]
+    both: NDArray[np.uint32] = (bands[pair[0]].astype(np.uint32) << np.uint32(BAND_BITS)) | bands[pair[1]]
+    return both
 
 
 def _ordered(key: Keys) -> tuple[Keys, NDArray[np.int64]]:

@@ -25,6 +25,7 @@ from pipelines.extractors.base import CaptionText, Extractor
 from pipelines.inspect_unit import Inspected, Inspection, Item, in_order, version_of, work
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, stored_tables
+from pipelines.tables import ensure
 from warehouse.commit import RunInfo, commit_parts
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
@@ -138,7 +139,7 @@ def inspect(
     tables = {e.table.name: e.table for e in chosen}
     con = lake.connect()
     try:
-        lake.ensure_tables(con, (*tables.values(), SHARD_INDEX, EDITS, EDIT_SCORES, ERRORS, NIGHTS))
+        ensure(lake, con, (*tables.values(), SHARD_INDEX, EDITS, EDIT_SCORES, ERRORS, NIGHTS), wait_s=wait_s)
         snapshot = lake.snapshot(con)
         due = find_due(con, recipe, chosen, pending=pending, limit=limit, source=source, images=images)
         summary.set_aside = _set_aside(con, chosen) if images is None else 0

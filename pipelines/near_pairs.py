@@ -88,7 +88,7 @@ def near(
             if not compared:
                 return NearSummary(seconds=time.monotonic() - started)
             find_known_text(con)
-            same = collapse(con, engine, work)
+            same = collapse(con, engine, work, sizes)
             pairs, nominated, candidates = nominate(con, engine, work, sizes, progress)
             alike = confirm(con, engine, pairs, nominated, work, sizes, progress)
             counts = {
@@ -147,7 +147,7 @@ def find_fresh(con: duckdb.DuckDBPyConnection) -> int:
     return _count(con, "temp.fresh")
 
 
-def collapse(con: duckdb.DuckDBPyConnection, engine: Engine, work: Path) -> int:
+def collapse(con: duckdb.DuckDBPyConnection, engine: Engine, work: Path, sizes: Sizes) -> int:
     """Make the temporary table `same` (a, b): fresh images equal in hash and thumbnails to another. Returns how many.
 
     The first is one that was compared before, else the smallest image_id. Images whose text is known, or that are
@@ -166,10 +166,11 @@ def collapse(con: duckdb.DuckDBPyConnection, engine: Engine, work: Path) -> int:
         FROM hashed SEMI JOIN (SELECT phash FROM hashed GROUP BY phash HAVING count(*) > 1 AND bool_or(fresh))
         USING (phash)"""
     )
-    if not _count(con, "temp.equal"):
+    equal = _count(con, "temp.equal")
+    if not equal:
         con.execute("CREATE OR REPLACE TEMP TABLE same (a VARCHAR, b VARCHAR)")
         return 0
-    places = gather(con, engine, "temp.equal", work, silent)
+    places = gather(con, _where(engine, equal, sizes.measured), "temp.equal", work, silent)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE same AS
         WITH led AS (
@@ -197,8 +198,7 @@ def nominate(
         f"{row} ({COMPARABLE}) ANTI JOIN temp.fresh USING (image_id) ANTI JOIN temp.behind USING (image_id)",
         old,
     )
-    where = LocalEngine(workers=0) if new + others <= sizes.here else engine
-    parts = search(where, (fresh, new), (old, others), work, sizes, progress)
+    parts = search(_where(engine, new + others, sizes.here), (fresh, new), (old, others), work, sizes, progress)
     named = f"SELECT lower(hex(a)) AS a, lower(hex(b)) AS b, distance FROM {rows_of(parts, PAIRS)}"
     return named, sum(part.rows for part in parts), sum(part.candidates for part in parts)
 
@@ -213,7 +213,7 @@ def confirm(
     progress: Progress,
 ) -> int:
     """Make the temporary table `near` (a, b, distance, tile_distance) of those pairs that are alike; their number."""
-    where = LocalEngine(workers=0) if count <= sizes.measured else engine
+    where = _where(engine, count, sizes.measured)
     con.execute(f"CREATE OR REPLACE TEMP TABLE nominated AS {nominated}")
     con.execute(
         "CREATE OR REPLACE TEMP TABLE wanted AS "
@@ -239,6 +239,11 @@ def confirm(
         f"FROM {rows_of(parts, MEASURED)}"
     )
     return sum(part.rows for part in parts)
+
+
+def _where(engine: Engine, count: int, little: int) -> Engine:
+    """This process where there is too little to do for a worker's start."""
+    return LocalEngine(workers=0) if count <= little else engine
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:

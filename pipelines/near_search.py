@@ -34,10 +34,10 @@ class Sizes:
 
     here: int = 1 << 17
     block: int = 1 << 20
-    sent: int = 1 << 14
+    sent: int = 1 << 13
     crowd: int = 1 << 14
     measured: int = 1 << 12
-    shuffle_above: int = 1 << 25
+    shuffle_above: int = 1 << 24
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from pipelines.passes import ALL, Done, Mill, passes
 from pipelines.progress import Progress
 from pipelines.recipe import Recipe
 from pipelines.scan import ScanSummary, measured_by, scan
-from pipelines.scan_unit import scan_tables, version_of
+from pipelines.scan_unit import version_of
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
 from warehouse.sources import Source, Unit
@@ -188,7 +188,6 @@ def scan_night(lake: Lake, night: Night, *, engine: Engine, wait_s: float, progr
     total = ScanSummary()
     versions = json.loads(json.dumps(measured_by()))
     with lake.connect() as con:
-        lake.ensure_tables(con, scan_tables(in_scan()).values())
         todo = list(_deliveries(lake, con, night, versions))
     for batch, source in todo:
         done = scan(

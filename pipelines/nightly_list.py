@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pipelines.progress import Progress, silent
 from pipelines.scan import UNIT_SAMPLES
+from pipelines.tables import ensure
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
@@ -46,6 +47,10 @@ class Where:
     @property
     def dated(self) -> bool:
         return MARK in self.path
+
+    def delivered(self, night: str) -> bool:
+        """Whether the night's own folder is there and holds anything."""
+        return _anything(self.path.replace(MARK, night), must=False)
 
     def sources(self, night: str, first: str | None) -> list[Source]:
         """What is to be listed for a night; `first`: the source's first night so far. Empty where nothing is there.
@@ -146,18 +151,17 @@ def freeze(
 
     Raises UsageError, LakeBusy.
     """
-    with lake.lock("freeze", wait_s):
-        lake.ensure_tables(con, (NIGHTS, NIGHT_UNITS, ERRORS))
+    ensure(lake, con, (NIGHTS, NIGHT_UNITS, ERRORS), wait_s=wait_s)
     while True:
         before = nights(con, where.name)
         known = next((n for n in before if n.night == night), None)
         if known is not None:
             return known
         sources = where.sources(night, before[0].night if before else None)
-        if not sources and where.dated:
-            return None
         writing = _Writing(where.name, night)
         files = store(lake, NIGHT_UNITS, writing.tables(unseen(con, where.name, sources, progress)))
+        if where.dated and not writing.units and not where.delivered(night):
+            return None
         with lake.lock("freeze", wait_s):
             if nights(con, where.name) != before:
                 continue  # another night of the source was frozen meanwhile: what is unseen is another question now
@@ -217,9 +221,10 @@ def stale(
     elif not tables:
         return {}
     else:
+        stored = stored_columns(con)
         lacking = " UNION ".join(
             f"""SELECT batch, unit FROM lake.inputs
-            ANTI JOIN (SELECT image_id FROM lake."{table}" WHERE version = {quoted(version)}) USING (image_id)
+            {_lacking(table, version) if table in stored else ""}
             WHERE source = {quoted(source)} AND status = 'ok'"""
             for table, version in tables
         )
@@ -232,6 +237,10 @@ def stale(
     for night, content in rows:
         found.setdefault(night, []).append(from_text(content))
     return found
+
+
+def _lacking(table: str, version: str) -> str:
+    return f'ANTI JOIN (SELECT image_id FROM lake."{table}" WHERE version = {quoted(version)}) USING (image_id)'
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from warehouse.errors import GlyphmillError
+from warehouse.errors import GlyphmillError, LakeBusy
 
 #: The night is done, but something of it is not: units that failed, images that were not stored or inspected.
 PARTIAL = 7
@@ -71,15 +71,18 @@ class NightSummary:
     error: str | None = None
     error_code: int = 0
 
-    def fail(self, error: GlyphmillError) -> None:
+    def fail(self, error: BaseException) -> None:
         """Note what ended the night."""
-        self.error, self.error_code = str(error), error.exit_code
+        self.error = " ".join(f"{type(error).__name__}: {error}".split())
+        self.error_code = 1
+        if isinstance(error, GlyphmillError):
+            self.error, self.error_code = str(error), error.exit_code
 
     @property
     def status(self) -> str:
         """done | nothing new | partial | busy | failed."""
         if self.error is not None:
-            return "busy" if self.error_code == 4 else "failed"
+            return "busy" if self.error_code == LakeBusy.exit_code else "failed"
         if self.left:
             return "partial"
         return "done" if self.units else "nothing new"

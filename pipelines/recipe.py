@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pipelines.balancing.entry import BalanceEntry
 from pipelines.categories.table import CATEGORY
+from pipelines.keeping.watch_entry import WatchEntry
 from pipelines.predicate import Predicate, PredicateError, Traits, functions, parse, refuse_fickle
 from pipelines.signals import SIGNAL_PREFIX, Signal, empty_tables, known_signals, relation
 from warehouse.errors import UsageError
@@ -87,6 +88,7 @@ class RecipeEntry(_Strict):
     scale: tuple[Scale, ...] = ()
     duplicates: Duplicates | None = None
     balance: BalanceEntry | None = None
+    watch: WatchEntry | None = None
     stage: tuple[StageEntry, ...] = Field(min_length=1)
 
     @field_validator("scales", "scale", "stage", mode="before")
@@ -147,7 +149,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe. `hash` names its content: comments and spacing do not matter, the order of rules does."""
+    """A checked recipe. `hash` names its content: comments and spacing do not matter, the order of rules does. What is
+    watched decides nothing, and is not part of it."""
 
     name: str
     store_from: int
@@ -157,6 +160,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     rules: tuple[Rule, ...]
     toml: str = ""
+    watch: WatchEntry | None = None
 
     @property
     def hash(self) -> str:
@@ -215,6 +219,8 @@ def loads(text: str, label: str, tables: Iterable[Table]) -> Recipe:
             for stage in entry.stage
             for rule in stage.rules
         )
+    if entry.watch is not None:
+        checker.watched(entry.watch, f"recipe {label}, [watch]")
     recipe = Recipe(
         name=entry.name,
         store_from=entry.store_from,
@@ -224,6 +230,7 @@ def loads(text: str, label: str, tables: Iterable[Table]) -> Recipe:
         stages=tuple(Stage(s.number, s.name) for s in entry.stage),
         rules=rules,
         toml=text,
+        watch=entry.watch,
     )
     if len(rules) > MAX_BITS or len(recipe.signals) > MAX_BITS:
         raise UsageError(f"recipe {label} has more than {MAX_BITS} rules or signals; split it into two recipes")
@@ -286,6 +293,15 @@ class Checker:
         except PredicateError as error:
             raise UsageError(f"{where}: {error}") from error
         return Rule(stage, entry.name, predicate.sql, signals, entry.applies_to, entry.doc)
+
+    def watched(self, entry: WatchEntry, where: str) -> None:
+        """Raises UsageError, that begins with `where`, unless every signal that has limits is known."""
+        try:
+            for name in entry.unknown(self.known):
+                self._signal(name)
+                raise PredicateError(f"signals are written in small letters: {name.casefold()}")
+        except PredicateError as error:
+            raise UsageError(f"{where}: {error}") from error
 
     def _signal(self, name: str) -> Signal:
         by_folded = {known.casefold(): signal for known, signal in self.known.items()}

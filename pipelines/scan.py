@@ -31,6 +31,7 @@ from pipelines.scan_unit import (
     version_of,
     work,
 )
+from pipelines.tables import ensure
 from warehouse.commit import RunInfo, commit_parts, uncommitted
 from warehouse.lake import Lake
 from warehouse.parts import Part, find_part, key
@@ -106,7 +107,7 @@ def scan(
     parts: list[Part] = []
     con = lake.connect()
     try:
-        lake.ensure_tables(con, [ERRORS])
+        ensure(lake, con, [ERRORS], wait_s=wait_s)
         snapshot = lake.snapshot(con)
         waiting = {letter.key for letter in open_letters(con, "scan")}
         jobs = _jobs(lake, con, source.units(unit_samples), delivery, parts, summary)

@@ -532,6 +532,25 @@ OCR_BLIND = Table(
     key=("engine", "character"),
 )
 
+DRIFT = Table(
+    "drift",
+    "one row per batch and statistic that `glyphmill watch` held against the batches before it",
+    (
+        Column("recipe", STRING, "hash of the recipe whose decisions were looked at, 16 hex digits"),
+        Column("batch", STRING, "label of the delivery, as in inputs"),
+        Column("kind", STRING, "signal | outcome | stage | rule | category | source: what `name` is one of"),
+        Column("name", STRING, "the signal; or the outcome, stage, rule ... whose share it is"),
+        Column("statistic", STRING, "missing (share not measured) | mean | p05 | p50 | p95 | psi | share"),
+        Column("value", pa.float64(), "of the batch; of psi: how far its distribution lies from the baseline's"),
+        Column("baseline", pa.float64(), "of the batches before it taken together; NULL for psi and where there is none"),
+        Column("drift", pa.float64(), "how far it strayed, in the unit of `threshold`; NULL where it is not reckoned"),
+        Column("threshold", pa.float64(), "the recipe's limit for it; NULL: none"),
+        Column("breached", pa.bool_(), "the limit is passed; NULL where there is none, or too few images to tell"),
+    ),
+    key=("recipe", "batch", "kind", "name", "statistic"),
+    ledger=True,
+)
+
 FORGOTTEN = Table(
     "forgotten",
     "one row per image that was taken down: nothing else is known of it, and it is never admitted again",

@@ -155,14 +155,13 @@ def _nights(
     """Do one night after the other; `told` gets each summary before its night begins."""
     from pipelines import nightly as job
     from pipelines.progress import bar
-    from warehouse.errors import GlyphmillError
 
     for day in days:
         summary = order.summary(day, engine)
         told.append(summary)
         try:
             job.nightly(order, summary, engine=engine, bar=lambda title: bar(title, enabled=not quiet))
-        except GlyphmillError as error:
+        except BaseException as error:
             summary.fail(error)
             raise
         yield summary

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TypeVar
 
 from pipelines.engines import Engine
+from pipelines.engines.pool import Watch
 from warehouse.errors import MissingDependency, UsageError
 
 PACKAGES = {"beam": "apache_beam", "spark": "pyspark"}
@@ -32,7 +34,51 @@ def choose(name: str, workers: int, options: Sequence[str] = ()) -> Engine:
         )
         given.no_more()
         return engine
+    if name == "spark":
+        return _spark(workers, given)
+    if name == "beam":
+        return _beam(workers, given)
     raise UsageError(f"no engine called {name}: local, beam or spark")
+
+
+def _spark(workers: int, given: Given) -> Engine:
+    from pipelines.engines.spark import SparkEngine
+
+    engine = SparkEngine(
+        conf={},
+        watch=_watch(given),
+        wave=given.take("wave", int, 0) or None,
+        buckets=given.take("buckets", int, 64),
+        patience_s=given.take("patience_s", float, 300.0),
+        log=given.take("log", str, "") or None,
+    )
+    # A task of local mode has one try if not told otherwise.
+    conf = {"spark.master": given.take("master", str, f"local[{workers},4]")}
+    conf |= {key: given.take(key, str, "") for key in list(given.left) if key.startswith("spark.")}
+    given.no_more("spark.… as Spark knows it")
+    return replace(engine, conf=conf)
+
+
+def _beam(workers: int, given: Given) -> Engine:
+    from pipelines.engines.beam import BeamEngine
+
+    engine = BeamEngine(
+        options={},
+        watch=_watch(given),
+        wave=given.take("wave", int, 10_000),
+        buckets=given.take("buckets", int, 64),
+        scratch=given.take("scratch", str, "") or None,
+    )
+    runner = given.take("runner", str, "DirectRunner")
+    options = {"runner": runner}
+    if runner == "DirectRunner":
+        options |= {"direct_running_mode": "multi_processing", "direct_num_workers": str(workers)}
+    options |= {key: given.take(key, str, "") for key in list(given.left)}
+    return replace(engine, options=options)
+
+
+def _watch(given: Given) -> Watch:
+    return Watch(given.take("stall_s", float, 120.0), given.take("attempts", int, 3))
 
 
 class Given:
@@ -64,7 +110,7 @@ class Given:
             raise UsageError(f"--engine-opt {key}={text}: must be above zero")
         return value
 
-    def no_more(self) -> None:
-        """Raises UsageError where an option is left that nobody took."""
+    def no_more(self, *more: str) -> None:
+        """Raises UsageError where an option is left that nobody took. `more`: what else is known, in words."""
         for key in self.left:
-            raise UsageError(f"--engine-opt {key}: engine {self.name} knows {', '.join(sorted(self.known))}")
+            raise UsageError(f"--engine-opt {key}: engine {self.name} knows {', '.join([*sorted(self.known), *more])}")

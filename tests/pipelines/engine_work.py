@@ -122,3 +122,32 @@ def rows_fail_on_two(unit: int) -> pa.Table:
 
 def reduce_fails(table: pa.Table) -> int:
     raise ValueError("not to be reduced")
+
+
+_times_ready = 0
+
+
+def count_ready() -> None:
+    global _times_ready
+    _times_ready += 1
+
+
+def trouble(unit: tuple[str, int]) -> tuple[int, int]:
+    """(process, how often it was set up), after what the unit asks for."""
+    what, number = unit
+    if what == "raise":
+        raise ValueError("two is not welcome")
+    if what == "die":
+        os._exit(7)
+    if what == "hang":
+        time.sleep(3600)
+    if what == "beat":
+        long_but_alive(number)
+    return os.getpid(), _times_ready
+
+
+def one_then_sleep(unit: tuple[str, int]) -> int:
+    """The first six are quick, then each sleeps for an hour."""
+    if unit[1] >= 6:
+        time.sleep(3600)
+    return unit[1]

@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import engine_work as work
 import psutil
 import pyarrow as pa
 import pytest
-from engine_cases import UNITS, Units, assert_grouped
+from engine_cases import STALL_S, UNITS, Units, assert_grouped, assert_isolated, wait_until
 from hypothesis import given, settings
 
 from pipelines.engines.local import LocalEngine
@@ -29,16 +28,6 @@ def alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
-
-
-def wait_until(true: object, seconds: float = 10) -> bool:
-    assert callable(true)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
-    return bool(true())
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
@@ -73,6 +62,10 @@ def test_units_are_drawn_as_needed() -> None:
     next(results)
     assert len(drawn) < 10
     results.close()  # type: ignore[attr-defined]
+
+
+def test_what_fails_costs_only_itself() -> None:
+    assert_isolated(LocalEngine(workers=2, stall_s=STALL_S, attempts=2))
 
 
 def test_a_worker_that_always_dies_costs_only_its_unit() -> None:
