@@ -80,6 +80,7 @@ def _sweep(
     if expire is not None and not swept.purged.images:
         swept.snapshots = _expire(lake, con, expire, dry_run=dry_run)
     before = time.time() - older_than.total_seconds()
+    lake.check_lock()
     for left in leftovers(lake, con):
         if left.modified > before:
             continue
@@ -141,6 +142,7 @@ def _expire(lake: Lake, con: duckdb.DuckDBPyConnection, age: timedelta, *, dry_r
     ).fetchall()
     going = [row[0] for row in old if row[0] not in kept]
     if going and not dry_run:
+        lake.check_lock()
         con.execute(f"CALL ducklake_expire_snapshots('lake', versions => {going})")
         con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
     return going

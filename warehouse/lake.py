@@ -220,6 +220,10 @@ class Lake:
         finally:
             self._lock.release()
 
+    def check_lock(self) -> None:
+        """Raises LakeBusy where this object's lock was lost; to be asked before files are removed."""
+        self._lock.check(self.root)
+
     @property
     def token(self) -> int | None:
         """The token of the lock while this object holds it: what a commit shows to the catalog."""

@@ -41,6 +41,9 @@ class Lease:
         self._thread = threading.Thread(target=self._beat, name="glyphmill-lease", daemon=True)
         self._thread.start()
 
+    def still(self) -> bool:
+        return bool(query(self._con, _ROW)[0][0] == self.token)
+
     def release(self) -> None:
         self._ended.set()
         self._thread.join()

@@ -28,6 +28,10 @@ class Held(Protocol):
 
     token: int | None
 
+    def still(self) -> bool:
+        """Whether nobody has taken it since."""
+        ...
+
     def release(self) -> None: ...
 
 
@@ -49,6 +53,14 @@ class WriterLock:
         if self._depth == 0:
             self._held = self._take(purpose, time.monotonic() + wait_s)
         self._depth += 1
+
+    def check(self, lake: object) -> None:
+        """Raises LakeBusy where the lock is not held any more: to be asked before files are removed, which no catalog
+        can refuse."""
+        if self._held is None or not self._held.still():
+            raise LakeBusy(
+                f"this run lost the lock of the lake {lake} while it stood still: run the same command again"
+            )
 
     def release(self) -> None:
         """Undo one `acquire`."""
@@ -80,6 +92,9 @@ class FileLock:
             os.close(file)
             raise
         self._file = file
+
+    def still(self) -> bool:
+        return True  # the kernel takes it from the dead only
 
     def release(self) -> None:
         os.ftruncate(self._file, 0)
