@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
-
-import duckdb
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from warehouse.errors import LakeError, MissingDependency
+
+if TYPE_CHECKING:
+    import duckdb
 
 T = TypeVar("T")
 

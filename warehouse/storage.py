@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
-from warehouse import files
 from warehouse.errors import LakeError
 from warehouse.places import ObjectPath, is_remote
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a training worker reads shards through here and is not to load what it does not use
+    import pyarrow.parquet as pq
+
     from warehouse.object_store import ObjectStore
 
 
@@ -80,6 +79,8 @@ def read_ranges(ranges: Sequence[tuple[PurePath, int, int]]) -> list[bytes]:
 
 def parquet_metadata(path: PurePath) -> pq.FileMetaData:
     """The footer of a Parquet file; raises FileNotFoundError."""
+    import pyarrow.parquet as pq
+
     return pq.read_metadata(path) if isinstance(path, Path) else _store().using(str(path), pq.read_metadata)
 
 
@@ -98,6 +99,8 @@ def replacing(path: PurePath, scratch: Path) -> Iterator[Path]:
     `scratch`: the local folder that holds it where `path` is on an object store.
     """
     if isinstance(path, Path):
+        from warehouse import files
+
         with files.replacing(path) as temporary:
             yield temporary
         return
@@ -122,6 +125,8 @@ def move(local: Path, path: PurePath) -> None:
 def write(path: PurePath, data: bytes) -> None:
     """A small file, whole or not there."""
     if isinstance(path, Path):
+        from warehouse import files
+
         with files.replacing(path) as temporary:
             temporary.write_bytes(data)
     else:

@@ -25,7 +25,7 @@ from warehouse.lake import Lake
 from warehouse.places import place
 from warehouse.verify import verify
 
-KILLS = 20 if os.environ.get("GLYPHMILL_SOAK") else 3
+KILLS = 20 if os.environ.get("GLYPHMILL_SOAK") else 2
 SELECTED = "SELECT image_id FROM samples WHERE outcome = 'kept'"
 
 
@@ -34,11 +34,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures with captions, near copies, a repeat and a broken file."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(11)
-    for number in range(24):
+    for number in range(14):
         image = picture(rng)
         image.save(folder / f"{number:02d}.jpg", quality=90)
         (folder / f"{number:02d}.txt").write_text(f"picture number {number}\n", encoding="utf-8")
-        if number % 6 == 0:
+        if number % 5 == 0:
             image.resize((360, 270)).save(folder / f"{number:02d}-small.jpg", quality=80)
     (folder / "again.jpg").write_bytes((folder / "03.jpg").read_bytes())
     (folder / "cut.jpg").write_bytes((folder / "04.jpg").read_bytes()[:3000])
@@ -96,7 +96,7 @@ def test_the_same_lake_as_in_a_folder(
     far = ShardDataset(lake, SELECTED, batch_size=4, seed=3, cache_dir=tmp_path / "cache")
     read = [[(s.image_id, s.data, s.caption) for b in ds.batches() for s in b.samples] for ds in (near, far)]
     assert read[0] == read[1]
-    assert len(read[0]) >= 20
+    assert len(read[0]) >= 12
     assert far[0].data == near[0].data
 
     opened = Lake.open(lake)
@@ -109,6 +109,7 @@ def test_the_same_lake_as_in_a_folder(
     assert not [p for p in (tmp_path / "scratch").rglob("*") if p.is_file() and p.suffix != ".lock"]
 
 
+@pytest.mark.soak
 def test_killed_and_run_again_is_the_same(
     pictures: Path,
     on_disk: tuple[Path, float],

@@ -19,7 +19,7 @@ from warehouse.errors import LakeError
 from warehouse.lake import Lake
 from warehouse.verify import verify
 
-SOURCES = {"photos": 15, "posters": 12}
+SOURCES = {"photos": 6, "posters": 5}
 COUNTS = (
     "SELECT (SELECT count(*) FROM inputs), (SELECT count(*) FROM captions), (SELECT count(*) FROM signals_header), "
     "(SELECT count(*) FROM runs WHERE command = 'scan')"
