@@ -84,7 +84,9 @@ def main() -> None:
             make(root, args.images, step=(7, 11, 13)[turn % 3])
             for worker, found in runs.items():
                 found.append(_fresh(worker, root, 1 + turn % 2))
-                print(f"{worker:>6}: {found[-1]['seconds']:5.1f} s, {found[-1]['peak_gb']:.2f} GB", flush=True)
+                last = found[-1]
+                spent = f"{last['seconds']:5.1f} s ({last['cpu_s']:.1f} s of CPU), {last['peak_gb']:.2f} GB"
+                print(f"{worker:>6}: {spent}", flush=True)
     ours, strict = runs["ours"][0], runs["strict"][0]
     for name, told in (("strict", strict), ("ours", ours)):
         print(f"\nkeep = {KEEPS[name]}, size {told['size']:,}")
@@ -153,7 +155,8 @@ def _work(worker: str, root: Path, threads: int) -> dict[str, object]:
     if worker != "peer":
         with lake.connect(read_only=True) as con:
             told["digest"] = con.execute(_DIGEST, [recipe.hash]).fetchall()[0][0]
-    return {"seconds": seconds, "peak_gb": peak_mb() / 1000, **told}
+    cpu = sum(os.times()[:2])
+    return {"seconds": seconds, "cpu_s": cpu, "peak_gb": peak_mb() / 1000, **told}
 
 
 def make(root: Path, images: int, step: int = 7) -> Lake:

@@ -40,6 +40,22 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
+@dataclass(frozen=True)
+class Span:
+    """When a unit's work began and ended, seconds since 1970, and its images."""
+
+    began: float
+    ended: float
+    images: int
+
+
+def timed_unit(job: Job) -> Span:
+    """All signals of a unit, and when that was."""
+    began = time.time()
+    done = work(job)
+    return Span(began, time.time(), done.samples)
+
+
 def scan_unit(job: Job) -> Measured:
     """All signals of a unit, parts written: the very function that `glyphmill scan` runs."""
     return Measured(work(job).samples, peak_mb())

@@ -30,6 +30,7 @@ from pipelines.options import (
 
 if TYPE_CHECKING:
     from pipelines.export import ExportSummary
+    from pipelines.extractors.base import Extractor
     from pipelines.recipe import Recipe
     from warehouse.sources import Source
 
@@ -68,7 +69,7 @@ def curate(
     from warehouse.sources import open_source
 
     chosen = recipes_module.load(recipe)
-    inspecting = [e.name for e in chosen_extractors(chosen)]
+    inspecting = chosen_extractors(chosen)
     source = open_source(src, kind)
     if dry_run:
         _print_plan(lake, source, batch, source_name, chosen, inspecting)
@@ -306,18 +307,17 @@ def _print_plan(
     batch: str,
     source_name: str | None,
     recipe: Recipe | None = None,
-    inspecting: Sequence[str] = (),
+    inspecting: Sequence[Extractor] = (),
 ) -> None:
     from pipelines.scan import dry_run
 
     typer.echo(str(dry_run(lake, source, batch=batch, source_name=source_name)))
     if recipe is not None:
-        steps = ["near pairs", f"decide with recipe {recipe.name}"]
-        steps += [f"inspect ({', '.join(inspecting)})"] if inspecting else []
-        steps += ["categorize"] if recipe.balance else []
-        steps += ["decide again"] if inspecting or recipe.balance else []
-        steps += ["balance"] if recipe.balance else []
-        typer.echo(f"then: {', '.join([*steps, 'export'])}")
+        from pipelines.passes import passes
+
+        measured = f" ({', '.join(e.name for e in inspecting)})"
+        names = [p.name + (measured if p.name == "inspect" else "") for p in passes(recipe, inspecting)]
+        typer.echo(f"then, by recipe {recipe.name}: {', '.join(names[1:])}")
 
 
 def _print_export(done: ExportSummary) -> None:

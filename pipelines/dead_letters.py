@@ -58,6 +58,12 @@ def open_letters(con: duckdb.DuckDBPyConnection, command: str, *, source: str | 
     return _letters(con, where + (f" AND source = {quoted(source)}" if source is not None else ""))
 
 
+def open_keys(con: duckdb.DuckDBPyConnection, command: str) -> set[Key]:
+    """Keys of the units of the command that nobody finished yet."""
+    rows = con.execute("SELECT unit, batch FROM lake.errors WHERE command = ? AND status = 'open'", [command])
+    return set(rows.fetchall())
+
+
 def find_letter(con: duckdb.DuckDBPyConnection, unit: str) -> Letter:
     """The letter of a unit by its key or the start of it, the open one first. Raises UsageError."""
     found = _letters(con, f"starts_with(unit, {quoted(unit)})")

@@ -89,14 +89,14 @@ def near(
                 return NearSummary(seconds=time.monotonic() - started)
             find_known_text(con)
             same = collapse(con, engine, work, sizes)
-            pairs, nominated, candidates = nominate(con, engine, work, sizes, progress)
-            alike = confirm(con, engine, pairs, nominated, work, sizes, progress)
+            found = nominate(con, engine, work, sizes, progress)
+            alike = confirm(con, engine, found, work, sizes, progress)
             counts = {
                 "compared": compared,
                 "same": same,
-                "candidates": candidates,
-                "nominated": nominated,
-                "rejected": nominated - alike,
+                "candidates": found.candidates,
+                "nominated": found.pairs,
+                "rejected": found.pairs - alike,
                 "near": alike,
             }
             files = {
@@ -120,7 +120,7 @@ def near(
             done = commit(con, lake, run, files, replace=replace if anew else None)
         finally:
             con.close()
-    return NearSummary(compared, same, candidates, nominated, alike, done.committed, time.monotonic() - started)
+    return NearSummary(compared, same, found.candidates, found.pairs, alike, done.committed, time.monotonic() - started)
 
 
 def find_fresh(con: duckdb.DuckDBPyConnection) -> int:
@@ -183,13 +183,18 @@ def collapse(con: duckdb.DuckDBPyConnection, engine: Engine, work: Path, sizes: 
     return _count(con, "temp.same")
 
 
-def nominate(
-    con: duckdb.DuckDBPyConnection, engine: Engine, work: Path, sizes: Sizes, progress: Progress
-) -> tuple[str, int, int]:
-    """SQL of the pairs (a, b, distance) within SEARCH_DISTANCE that have a fresh image, their number, and candidates.
+@dataclass(frozen=True)
+class Nominated:
+    """Pairs within SEARCH_DISTANCE: SQL that reads them (a, b, distance), their number, candidates, hashes searched."""
 
-    Images that stand behind another are in none.
-    """
+    sql: str
+    pairs: int
+    candidates: int
+    hashes: int
+
+
+def nominate(con: duckdb.DuckDBPyConnection, engine: Engine, work: Path, sizes: Sizes, progress: Progress) -> Nominated:
+    """All pairs that have a fresh image. Images that stand behind another are in none."""
     fresh, old = work / "fresh.parquet", work / "old.parquet"
     row = "SELECT unhex(image_id) AS id, phash FROM"
     new = copy_out(con, f"{row} temp.fresh ANTI JOIN (SELECT b AS image_id FROM temp.same) USING (image_id)", fresh)
@@ -198,27 +203,22 @@ def nominate(
         f"{row} ({COMPARABLE}) ANTI JOIN temp.fresh USING (image_id) ANTI JOIN temp.behind USING (image_id)",
         old,
     )
-    parts = search(_where(engine, new + others, sizes.here), (fresh, new), (old, others), work, sizes, progress)
-    named = f"SELECT lower(hex(a)) AS a, lower(hex(b)) AS b, distance FROM {rows_of(parts, PAIRS)}"
-    return named, sum(part.rows for part in parts), sum(part.candidates for part in parts)
+    where = _where(engine, new + others, sizes.here)
+    parts = search(where, (fresh, new), (old, others), work, sizes, progress)
+    sql = f"SELECT lower(hex(a)) AS a, lower(hex(b)) AS b, distance FROM {rows_of(parts, PAIRS)}"
+    return Nominated(sql, sum(p.rows for p in parts), sum(p.candidates for p in parts), new + others)
 
 
 def confirm(
-    con: duckdb.DuckDBPyConnection,
-    engine: Engine,
-    nominated: str,
-    count: int,
-    work: Path,
-    sizes: Sizes,
-    progress: Progress,
+    con: duckdb.DuckDBPyConnection, engine: Engine, found: Nominated, work: Path, sizes: Sizes, progress: Progress
 ) -> int:
     """Make the temporary table `near` (a, b, distance, tile_distance) of those pairs that are alike; their number."""
-    where = _where(engine, count, sizes.measured)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE nominated AS {nominated}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE nominated AS {found.sql}")
     con.execute(
         "CREATE OR REPLACE TEMP TABLE wanted AS "
         "SELECT a AS image_id FROM temp.nominated UNION SELECT b FROM temp.nominated"
     )
+    where = _where(engine, found.hashes, sizes.here)  # a few pairs of a large lake lie in many files
     con.execute(f"CREATE OR REPLACE TEMP TABLE places AS FROM {gather(con, where, 'temp.wanted', work, progress)}")
     path = work / "nominated.parquet"
     asked = copy_out(
@@ -230,10 +230,11 @@ def confirm(
         ORDER BY a_store, a_place, b_store, b_place""",
         path,
     )
-    if asked != count:
-        raise LakeError(f"{count} pairs were nominated and {asked} have thumbnails: run `glyphmill verify`")
+    if asked != found.pairs:
+        raise LakeError(f"{found.pairs} pairs were nominated and {asked} have thumbnails: run `glyphmill verify`")
     units = [Measuring(block, str(work)) for block in blocks(path, asked, sizes.measured)]
-    parts = list(finished(where, measure_some, units, progress, "measuring"))
+    measuring = _where(engine, asked, sizes.measured)
+    parts = list(finished(measuring, measure_some, units, progress, "measuring"))
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE near AS SELECT least(a, b) AS a, greatest(a, b) AS b, distance, tile_distance "
         f"FROM {rows_of(parts, MEASURED)}"

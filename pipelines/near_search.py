@@ -36,7 +36,7 @@ class Sizes:
     block: int = 1 << 20
     sent: int = 1 << 13
     crowd: int = 1 << 14
-    measured: int = 1 << 12
+    measured: int = 1 << 11
     shuffle_above: int = 1 << 24
 
 

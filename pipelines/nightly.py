@@ -24,7 +24,7 @@ from pipelines.engines import Engine
 from pipelines.extractors import in_scan
 from pipelines.extractors.base import Extractor
 from pipelines.inspect import chosen_extractors, find_due
-from pipelines.nightly_list import Listed, Night, These, Where, find_night, freeze, mark, nights, stale
+from pipelines.nightly_list import Listed, Night, These, Where, find_night, find_stale, freeze, mark, nights
 from pipelines.nightly_summary import Left, NightSummary, PassDone
 from pipelines.passes import ALL, Done, Mill, passes
 from pipelines.progress import Progress
@@ -45,7 +45,7 @@ Annotate = Callable[[Lake, str, Progress], AnnotateSummary]
 @dataclass(frozen=True)
 class Order:
     """What a night is to do. `wait_s`: for the lake's lock; `only`: one pass by name; `annotate`: called with the lake
-    and the date."""
+    and the name under which its caps count."""
 
     root: PurePath
     where: Where
@@ -168,7 +168,7 @@ def _mill(order: Order, lake: Lake, night: Night | None, engine: Engine, day: st
 
     def annotating(show: Progress) -> AnnotateSummary:
         assert order.annotate is not None
-        return order.annotate(lake, day, show)
+        return order.annotate(lake, f"{order.where.name} {day}", show)
 
     return Mill(
         lake,
@@ -224,17 +224,21 @@ def _deliveries(
     for each in lists:
         yield each.night, Listed(lake, each)
     listed = {each.night for each in lists}
-    again: dict[str, dict[str, Unit]] = {}
+    failed: dict[str, list[Unit]] = {}
     for letter in open_letters(con, "scan", source=night.source):
-        if letter.attempts < MOST_ATTEMPTS and letter.content:
-            again.setdefault(letter.batch, {})[letter.unit] = from_text(letter.content)
+        if letter.batch not in listed and letter.attempts < MOST_ATTEMPTS and letter.content:
+            failed.setdefault(letter.batch, []).append(from_text(letter.content))
+    for batch, units in sorted(failed.items()):
+        yield batch, These(night.source, tuple(units))
     scanned = [n for n in known if n.versions is not None and n.scanned_at is not None]
-    if scanned:
-        last = max(scanned, key=lambda n: n.scanned_at or n.frozen_at)
-        for batch, units in stale(con, night.source, _raised(json.loads(last.versions or "{}"), versions)).items():
-            again.setdefault(batch, {}).update((unit.key, unit) for unit in units)
-    for batch in sorted(again.keys() - listed):
-        yield batch, These(night.source, tuple(again[batch].values()))
+    if not scanned:
+        return
+    last = max(scanned, key=lambda n: n.scanned_at or n.frozen_at)
+    raised = _raised(json.loads(last.versions or "{}"), versions)
+    again = {n.night for n in scanned} if raised is None else set(find_stale(con, night.source, raised))
+    for each in known:
+        if each.night in again - listed:
+            yield each.night, Listed(lake, each, tuple(raised or ()))
 
 
 def _raised(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]] | None:

@@ -52,6 +52,11 @@ class Where:
         """Whether the night's own folder is there and holds anything."""
         return _anything(self.path.replace(MARK, night), must=False)
 
+    def since(self, night: str, first: str | None) -> str:
+        """The first date whose folder is listed for a night; empty where the path has no date."""
+        earliest = (date.fromisoformat(night) - timedelta(days=self.late)).isoformat()
+        return min(night, max(earliest, first or night)) if self.dated else ""
+
     def sources(self, night: str, first: str | None) -> list[Source]:
         """What is to be listed for a night; `first`: the source's first night so far. Empty where nothing is there.
 
@@ -59,8 +64,8 @@ class Where:
         """
         if not self.dated:
             return [open_source(self.path, self.kind)] if _anything(self.path, must=True) else []
-        days = [(date.fromisoformat(night) - timedelta(days=n)).isoformat() for n in range(self.late, 0, -1)]
-        wanted = [*(day for day in days if first is not None and day >= first), night]
+        begin, end = date.fromisoformat(self.since(night, first)), date.fromisoformat(night)
+        wanted = [(begin + timedelta(days=n)).isoformat() for n in range((end - begin).days + 1)]
         paths = [self.path.replace(MARK, day) for day in wanted]
         return [open_source(path, self.kind) for path in paths if _anything(path, must=False)]
 
@@ -90,10 +95,12 @@ class Night:
 
 @dataclass(frozen=True)
 class Listed:
-    """A night's units, from the lake, as a source to be scanned."""
+    """A night's units, from the lake, as a source to be scanned. `lacking`: tables and versions; where there are any,
+    only units with an image that has no such row in one of them."""
 
     lake: Lake
     night: Night
+    lacking: tuple[tuple[str, str], ...] = ()
 
     @property
     def kind(self) -> str:
@@ -106,8 +113,12 @@ class Listed:
     def units(self, max_samples: int = UNIT_SAMPLES) -> Iterator[Unit]:
         """The units as they were frozen, whatever `max_samples`."""
         with self.lake.connect(read_only=True) as con:
+            only = ""
+            if self.lacking:
+                stale = f"SELECT unit FROM ({_stale(con, self.night.source, self.lacking)}) WHERE batch = $2"
+                only = f"AND unit IN ({stale})"
             found = con.execute(
-                "SELECT content FROM lake.night_units WHERE source = ? AND night = ? ORDER BY place",
+                f"SELECT content FROM lake.night_units WHERE source = $1 AND night = $2 {only} ORDER BY place",
                 [self.night.source, self.night.night],
             )
             while rows := found.fetchmany(ROWS):
@@ -157,9 +168,12 @@ def freeze(
         known = next((n for n in before if n.night == night), None)
         if known is not None:
             return known
-        sources = where.sources(night, before[0].night if before else None)
+        earliest = before[0].night if before else None
+        sources = where.sources(night, earliest)
         writing = _Writing(where.name, night)
-        files = store(lake, NIGHT_UNITS, writing.tables(unseen(con, where.name, sources, progress)))
+        files = store(
+            lake, NIGHT_UNITS, writing.tables(unseen(con, where.name, sources, where.since(night, earliest), progress))
+        )
         if where.dated and not writing.units and not where.delivered(night):
             return None
         with lake.lock("freeze", wait_s):
@@ -194,49 +208,45 @@ def mark(lake: Lake, con: duckdb.DuckDBPyConnection, night: Night, status: str, 
 
 
 def unseen(
-    con: duckdb.DuckDBPyConnection, name: str, sources: Sequence[Source], progress: Progress = silent
+    con: duckdb.DuckDBPyConnection, name: str, sources: Sequence[Source], since: str = "", progress: Progress = silent
 ) -> Iterator[tuple[Unit, list[int]]]:
-    """Units of what no night and no scan of the source `name` saw in its present state, and the states in each."""
+    """Units of what no night and no scan of the source `name` saw in its present state, and the states in each.
+
+    `since`: nights before it cannot have seen any of it.
+    """
     there = NIGHTS.name in stored_columns(con)  # not in a lake of an earlier version that is only looked at
-    states = f"SELECT DISTINCT unnest(states) AS state FROM lake.night_units WHERE source = {quoted(name)}"
-    by_hand = f"AND batch NOT IN (SELECT night FROM lake.nights WHERE source = {quoted(name)})"
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE seen_states AS {states if there else 'SELECT 0::UBIGINT AS state LIMIT 0'}"
-    )
+    own = f"source = {quoted(name)} AND night >= {quoted(since)}"
+    none = "SELECT 0::UBIGINT AS state LIMIT 0"
+    states = f"SELECT unnest(states) AS state FROM lake.night_units WHERE {own}" if there else none
+    con.execute(f"CREATE OR REPLACE TEMP TABLE seen_states AS {states}")
+    by_hand = f"AND batch NOT IN (SELECT night FROM lake.nights WHERE source = {quoted(name)})" if there else ""
+    within = " OR ".join(f"starts_with(uri, {quoted(source.root)})" for source in sources) or "false"
     con.execute(  # scanned by hand: by file alone, as sidecars have no rows
         f"""CREATE OR REPLACE TEMP TABLE seen_files AS
-        SELECT DISTINCT uri, file_stamp AS stamp FROM lake.inputs
-        WHERE source = {quoted(name)} {by_hand if there else ""}"""
+        SELECT uri, file_stamp AS stamp FROM lake.inputs WHERE source = {quoted(name)} AND ({within}) {by_hand}"""
     )
     yield from units_of(_new(con, everything(sources), progress), UNIT_SAMPLES)
 
 
-def stale(
-    con: duckdb.DuckDBPyConnection, source: str, tables: Sequence[tuple[str, str]] | None
-) -> dict[str, list[Unit]]:
-    """Units of the source's nights, by night, whose images lack a row of the present version in one of `tables` (name
-    and version); None: all units."""
-    if tables is None:
-        lacking = f"SELECT night AS batch, unit FROM lake.night_units WHERE source = {quoted(source)}"
-    elif not tables:
-        return {}
-    else:
-        stored = stored_columns(con)
-        lacking = " UNION ".join(
-            f"""SELECT batch, unit FROM lake.inputs
-            {_lacking(table, version) if table in stored else ""}
-            WHERE source = {quoted(source)} AND status = 'ok'"""
-            for table, version in tables
-        )
+def find_stale(con: duckdb.DuckDBPyConnection, source: str, tables: Sequence[tuple[str, str]]) -> list[str]:
+    """Nights of the source that have units to be scanned again, see `Listed.lacking`."""
+    if not tables:
+        return []
     rows = con.execute(
-        f"""SELECT u.night, u.content FROM lake.night_units AS u
-        SEMI JOIN ({lacking}) AS l ON l.batch = u.night AND l.unit = u.unit
-        WHERE u.source = {quoted(source)} ORDER BY u.night, u.place"""
+        f"""SELECT DISTINCT u.night FROM lake.night_units AS u SEMI JOIN ({_stale(con, source, tables)}) AS l
+        ON l.batch = u.night AND l.unit = u.unit WHERE u.source = {quoted(source)} ORDER BY 1"""
     ).fetchall()
-    found: dict[str, list[Unit]] = {}
-    for night, content in rows:
-        found.setdefault(night, []).append(from_text(content))
-    return found
+    return [night for (night,) in rows]
+
+
+def _stale(con: duckdb.DuckDBPyConnection, source: str, tables: Sequence[tuple[str, str]]) -> str:
+    """Query: batch and unit of the source's images that lack a row in one of the tables (name and version)."""
+    stored = stored_columns(con)
+    return " UNION ".join(
+        f"""SELECT batch, unit FROM lake.inputs {_lacking(table, version) if table in stored else ""}
+        WHERE source = {quoted(source)} AND status = 'ok'"""
+        for table, version in tables
+    )
 
 
 def _lacking(table: str, version: str) -> str:

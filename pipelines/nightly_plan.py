@@ -98,8 +98,9 @@ def plan(order: Order, night: str, annotator: str | None = None) -> NightPlan:
             new = samples if frozen.status == "frozen" else 0
         else:
             known = nights(con, order.where.name)
-            sources = order.where.sources(night, known[0].night if known else None)
-            listed = [unit for unit, _ in unseen(con, order.where.name, sources)]
+            first = known[0].night if known else None
+            sources = order.where.sources(night, first)
+            listed = [unit for unit, _ in unseen(con, order.where.name, sources, order.where.since(night, first))]
             units, new = len(listed), sum(samples_in(unit) or 0 for unit in listed)
             samples = new
         items = _items(con, order, inspecting, new)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 
 import duckdb
 
-from pipelines.dead_letters import Key, Letter, open_letters, settle
+from pipelines.dead_letters import Key, Letter, open_keys, settle
 from pipelines.decode import decoder_versions
 from pipelines.engines import Engine, Result
 from pipelines.examine import IMAGE_SECONDS
@@ -56,7 +56,8 @@ class ScanSummary:
     run_id: str | None = None
     snapshot: int | None = None
     committed: bool = False
-    finished: set[Key] = field(default_factory=set)  # units, with their batch, that lack nothing now
+    waiting: set[Key] = field(default_factory=set)  # units, with their batch, that an earlier run gave up
+    finished: set[Key] = field(default_factory=set)  # those of them that lack nothing now
 
     def __str__(self) -> str:
         if not self.units:
@@ -109,7 +110,7 @@ def scan(
     try:
         ensure(lake, con, [ERRORS], wait_s=wait_s)
         snapshot = lake.snapshot(con)
-        waiting = {letter.key for letter in open_letters(con, "scan")}
+        summary.waiting = open_keys(con, "scan")
         jobs = _jobs(lake, con, source.units(unit_samples), delivery, parts, summary)
         failed = _run(engine, jobs, parts, summary, progress)
         _give_up(lake, engine, failed, parts, summary)
@@ -125,7 +126,7 @@ def scan(
         )
         with lake.lock("scan", wait_s):
             result = commit_parts(lake, con, run, parts, tables)
-            settle(lake, con, "scan", [_letter(r) for r in failed], summary.finished & waiting, result.run_id)
+            settle(lake, con, "scan", [_letter(r) for r in failed], summary.finished, result.run_id)
     finally:
         con.close()
     summary.run_id, summary.snapshot, summary.committed = result.run_id, result.snapshot, result.committed
@@ -183,7 +184,7 @@ def _jobs(
                 yield Job(delivery, unit, tuple(todo[unit.key]))
             else:
                 summary.skipped += 1
-                summary.finished.add((unit.key, delivery.batch))
+                _finish(summary, unit, delivery)
 
 
 def _run(
@@ -196,10 +197,14 @@ def _run(
         if result.value is None:
             failed.append(result)
         else:
-            summary.finished.add((result.unit.unit.key, result.unit.delivery.batch))
+            _finish(summary, result.unit.unit, result.unit.delivery)
             _count(result.value, parts, summary)
         progress(summary.units, None, f"{summary.samples} samples")
     return failed
+
+
+def _finish(summary: ScanSummary, unit: Unit, delivery: Delivery) -> None:
+    summary.finished |= summary.waiting & {(unit.key, delivery.batch)}
 
 
 def _give_up(

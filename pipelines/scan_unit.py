@@ -22,7 +22,7 @@ from warehouse.schema import CAPTIONS, INPUTS, Table
 from warehouse.sources.base import Delivered, Unit
 
 #: Raise it when this file or a source's reader would write other rows of `inputs` or `captions` for the same bytes.
-SCAN_VERSION = "1"
+SCAN_VERSION = "2"
 
 #: Samples examined together, unless their files are larger than BATCH_BYTES: this is all of a unit that is in memory.
 BATCH = 16

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +32,9 @@ LOOSE_TILE_DISTANCE = 10.0
 #: A pair whose 64x64 lumas differ by more than this somewhere is beyond the loose limit, whatever the detail says: a
 #: tile's mean is rounded there, and its detail may turn it by half a step.
 TOO_FAR = LOOSE_TILE_DISTANCE * LOUD + 1 + STEP
-PAIRS_AT_ONCE = 256
+PAIRS_AT_ONCE = 64
 THUMBS_AT_ONCE = 1 << 13  # of one unit of gathering
+ROWS_AT_ONCE = 512  # of a row group
 
 #: Where a thumbnail is: `size` bytes at `place` of the scratch file `store`; `look` is equal for equal thumbnails.
 PLACES = pa.schema(
@@ -100,33 +101,38 @@ def gather_some(unit: Gathering) -> Written:
     source = wanted["filename"][0].as_py()
     store = Path(unit.folder) / f"thumbs-{secrets.token_hex(8)}"
     places: list[dict[str, object]] = []
-    file = pq.ParquetFile(source)
-    first = 0
     with told("gathering thumbnails", Path(unit.folder)), open(store, "wb") as out:
-        for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            low, high = np.searchsorted(rows, [first, first + count])
-            if low < high:
-                here = file.read_row_group(group, columns=["thumb64", "detail"]).take(pa.array(rows[low:high] - first))
-                for image_id, coarse, detail in zip(ids[low:high], *(c.to_pylist() for c in here.columns), strict=True):
-                    if coarse is None or len(coarse) != COARSE * COARSE or detail is None:
-                        raise LakeError(f"image {image_id} has a hash and no thumbnails: scan its source again")
-                    thumb = coarse + detail
-                    places.append(
-                        {
-                            "image_id": image_id,
-                            "store": str(store),
-                            "place": out.tell(),
-                            "size": len(thumb),
-                            "look": hashlib.md5(thumb, usedforsecurity=False).digest(),
-                        }
-                    )
-                    out.write(thumb)
-            first += count
-            beat()
+        for number, coarse, detail in _thumbs(source, rows):
+            if coarse is None or len(coarse) != COARSE * COARSE or detail is None:
+                raise LakeError(f"image {ids[number]} has a hash and no thumbnails: scan its source again")
+            thumb = coarse + detail
+            look = hashlib.md5(thumb, usedforsecurity=False).digest()
+            place = {"store": str(store), "place": out.tell(), "size": len(thumb)}
+            places.append({"image_id": ids[number], **place, "look": look})
+            out.write(thumb)
     index = Writer(unit.folder, PLACES)
     index.write(pa.Table.from_pylist(places, schema=PLACES))
     return index.written()
+
+
+def _thumbs(path: str, rows: NDArray[np.int64]) -> Iterator[tuple[int, bytes | None, bytes | None]]:
+    """Number in `rows`, luma and detail of each of those rows of a file; they ascend.
+
+    Row groups without any are not read, and the others a little at a time: a whole one is 32 MB.
+    """
+    file = pq.ParquetFile(path)
+    first = 0
+    for group in range(file.num_row_groups):
+        stop = first + file.metadata.row_group(group).num_rows
+        if np.searchsorted(rows, first) < np.searchsorted(rows, stop):
+            at = first
+            for batch in file.iter_batches(ROWS_AT_ONCE, [group], ["thumb64", "detail"], use_threads=False):
+                low, high = np.searchsorted(rows, [at, at + batch.num_rows])
+                here = batch.take(pa.array(rows[low:high] - at))
+                yield from zip(range(low, high), *(column.to_pylist() for column in here.columns), strict=True)
+                at += batch.num_rows
+        first = stop
+        beat()
 
 
 def measure_some(unit: Measuring) -> Written:

@@ -40,6 +40,8 @@ def test_the_commands_of_the_design_are_there() -> None:
         "curate",
         "scan",
         "near",
+        "nightly",
+        "replay",
         "inspect",
         "categorize",
         "gallery",

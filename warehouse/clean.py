@@ -144,6 +144,7 @@ def _expire(lake: Lake, con: duckdb.DuckDBPyConnection, age: timedelta, *, dry_r
     if going and not dry_run:
         lake.check_lock()
         con.execute(f"CALL ducklake_expire_snapshots('lake', versions => {going})")
+    if not dry_run:  # also what an expiry that was killed has left
         con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
     return going
 

@@ -149,6 +149,45 @@ def clean(
 
 
 @app.command(rich_help_panel=PANEL)
+def pin(
+    lake: LakeOption,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the pin, a training run's say.", show_default=False)
+    ] = None,
+    at: Annotated[
+        int | None, typer.Option("--snapshot", help="Snapshot to keep; the present one if not given.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the pin away.")] = False,
+) -> None:
+    """Keep a snapshot from being expired by clean, for as long as the pin is there; without a name, list the pins.
+
+    Example: [bold]glyphmill pin training-7 --lake lake[/bold]
+    """
+    from warehouse import clean
+    from warehouse.lake import Lake
+
+    opened = Lake.open(lake)
+    found = clean.pins(opened)
+    if name is None:
+        for pinned, number in found.items():
+            typer.echo(f"{number:>9}  {pinned}")
+        typer.echo(f"{len(found)} pins")
+    elif remove:
+        if name not in found:
+            raise UsageError(f"no pin {name}; there are: {', '.join(found) or 'none'}")
+        clean.unpin(opened, name)
+        typer.echo(f"{name}: snapshot {found[name]} may be expired")
+    else:
+        with opened.connect(read_only=True) as con:
+            known = {n for (n,) in con.execute("SELECT snapshot_id FROM ducklake_snapshots('lake')").fetchall()}
+            chosen = opened.snapshot(con) if at is None else at
+        if chosen not in known:
+            raise UsageError(f"no snapshot {chosen} in the lake: it has {min(known)} to {max(known)}")
+        clean.pin(opened, name, chosen)
+        typer.echo(f"{name}: snapshot {chosen} is kept")
+
+
+@app.command(rich_help_panel=PANEL)
 def snapshot(
     lake: LakeOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="DuckDB file to write.")] = Path("warehouse.duckdb"),

@@ -88,12 +88,14 @@ def purge(
     """
     done = Purged()
     if not anything_forgotten(con):
+        _drop_listing(lake, dry_run=dry_run)
         return done
     every = [image_id for (image_id,) in con.execute("SELECT image_id FROM forgotten ORDER BY 1").fetchall()]
     _sweep_staging(lake, every, done, dry_run=dry_run)
     _sweep_answers(lake, every, done, dry_run=dry_run)
     due = sorted(read_listing(lake.pool).intersection(every))
     if not due:
+        _drop_listing(lake, dry_run=dry_run)
         return done
     done.images = len(due)
     _register(con, due)
@@ -121,6 +123,12 @@ def finish(lake: Lake) -> None:
     with told("compacting the catalog", lake.root):
         lake.backend.compact()
     write_listing(lake.pool, ())
+
+
+def _drop_listing(lake: Lake, *, dry_run: bool) -> None:
+    """A list of nothing that is forgotten: of a `forget` that was stopped before it committed."""
+    if not dry_run:
+        write_listing(lake.pool, ())
 
 
 def _register(con: duckdb.DuckDBPyConnection, due: Sequence[str]) -> None:

@@ -200,8 +200,8 @@ def _annotation(
 
     model_name(backend, model)
 
-    def annotating(lake: Lake, night: str, show: Progress) -> job.AnnotateSummary:
+    def annotating(lake: Lake, budget: str, show: Progress) -> job.AnnotateSummary:
         asked, wish = opened_backend(backend, model, base_url, job.Wish())
-        return job.annotate(lake, asked, wish=wish, cap=job.Cap(max_requests, max_tokens, night), progress=show)
+        return job.annotate(lake, asked, wish=wish, cap=job.Cap(max_requests, max_tokens, budget), progress=show)
 
     return annotating

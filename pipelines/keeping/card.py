@@ -116,7 +116,8 @@ def weak_points(facts: CardFacts) -> Iterator[str]:
     if unaudited:
         yield f"{len(unaudited)} of {len(facts.rules)} rules were never audited by a person"
     if facts.breached:
-        yield f"drifted past a limit: {'; '.join(facts.breached)}"
+        more = f" and {len(facts.breached) - 5} more" if len(facts.breached) > 5 else ""
+        yield f"drifted past a limit in the last batch that was watched: {', '.join(facts.breached[:5])}{more}"
 
 
 def _summary(facts: CardFacts) -> list[str]:

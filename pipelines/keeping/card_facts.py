@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +79,7 @@ def gather(con: duckdb.DuckDBPyConnection, version: Version) -> CardFacts:
         categories=_all(con, _per_image("category")),
         buckets=_all(con, _per_image("bucket")),
         formats=_all(con, "SELECT media_type, count(*) AS n FROM temp.placed_images GROUP BY 1 ORDER BY n DESC, 1"),
-        languages=_all(con, _of_captions("lang")),
+        languages=_all(con, _of_captions(_language(tables))),
         kinds=_all(con, _of_captions("kind")),
         licenses=_all(con, "SELECT license, count(*) AS n FROM temp.placed_images GROUP BY 1 ORDER BY n DESC, 1"),
         sources=_all(
@@ -121,9 +122,20 @@ def _per_image(column: str) -> str:
 
 def _of_captions(column: str) -> str:
     return (
-        f"SELECT {column}, count(DISTINCT image_id) AS n, count(*) FROM lake.caption_pool "
-        f"SEMI JOIN temp.placed_ids USING (image_id) GROUP BY 1 ORDER BY n DESC, 1"
+        f"SELECT {column} AS told, count(DISTINCT image_id) AS n, count(*) FROM lake.caption_pool AS c "
+        f"SEMI JOIN temp.placed_ids USING (image_id) GROUP BY told ORDER BY n DESC, told"
     )
+
+
+def _language(tables: Collection[str]) -> str:
+    """A caption's language: as the source tells it or its script shows, else as it was measured."""
+    if "signals_captions" not in tables:
+        return "lang"
+    measured = (
+        "(SELECT any_value(s.caption_lang) FROM lake.signals_captions s "
+        "WHERE s.image_id = c.caption_of AND s.caption_id = c.caption_id)"
+    )
+    return f"if(lang <> 'und', lang, coalesce({measured}, lang))"
 
 
 def _versions(con: duckdb.DuckDBPyConnection, table: str) -> tuple[Row, ...]:
@@ -147,11 +159,12 @@ def _rules(toml: str) -> list[Rule]:
 def _breached(con: duckdb.DuckDBPyConnection, recipe: str | None) -> tuple[str, ...]:
     rows = _all(
         con,
-        "SELECT DISTINCT batch, name, statistic FROM lake.drift WHERE breached AND recipe = ? "
-        "ORDER BY ALL DESC LIMIT 20",
+        """SELECT DISTINCT name, statistic FROM lake.drift WHERE breached AND recipe = $1 AND batch = (
+            SELECT batch FROM lake.runs WHERE command = 'watch' AND recipe = $1 ORDER BY finished_at DESC LIMIT 1
+        ) ORDER BY ALL""",
         recipe,
     )
-    return tuple(f"{name} ({statistic}) in batch {batch}" for batch, name, statistic in rows)
+    return tuple(f"{name} ({statistic})" for name, statistic in rows)
 
 
 def _all(con: duckdb.DuckDBPyConnection, sql: str, *parameters: object) -> tuple[Row, ...]:

@@ -18,6 +18,7 @@ from warehouse.errors import UsageError
 from warehouse.files import replacing, told
 from warehouse.lake import Lake, quoted
 from warehouse.metadata import stored_columns
+from warehouse.schema import FORGOTTEN
 
 EXAMPLES = 3
 _AT = re.compile(r"@(\d+)")
@@ -50,7 +51,7 @@ class Reason:
 class Diff:
     """`before` and `after`: images of each version; `same` of them in both, at the same scales and weights.
 
-    `told`: which of the versions' reasons are not known as they were.
+    `told`: what else is to be known: reasons that are not known as they were, images taken down.
     """
 
     old: Version
@@ -90,6 +91,7 @@ def diff(lake: Lake, old: str, new: str, *, dataset: str = "main", file: Path | 
         notes = [
             *_verdicts(con, "old_verdicts", a, present=False),
             *_verdicts(con, "new_verdicts", b, present=True),
+            *_taken_down(con, a),
         ]
         _compare(con, a, b)
         if file is not None:
@@ -116,8 +118,8 @@ def versions(con: duckdb.DuckDBPyConnection, dataset: str) -> list[Version]:
         FROM (SELECT DISTINCT version FROM lake.placements WHERE dataset = $dataset)
         LEFT JOIN (
             SELECT counts->>'version' AS version, recipe, snapshot, finished_at FROM lake.runs
-            WHERE command = 'export' AND counts->>'dataset' = $dataset
-            QUALIFY 1 = row_number() OVER (PARTITION BY counts->>'version' ORDER BY finished_at)
+            WHERE command = 'export' AND (counts->>'dataset') = $dataset
+            QUALIFY 1 = row_number() OVER (PARTITION BY (counts->>'version') ORDER BY finished_at)
         ) r USING (version)
         GROUP BY version ORDER BY min(r.finished_at) NULLS FIRST, version""",
         {"dataset": dataset},
@@ -168,6 +170,19 @@ def _verdicts(con: duckdb.DuckDBPyConnection, table: str, version: Version, *, p
         yield f"{version}: the snapshot it was exported from is gone; {instead}"
 
 
+def _taken_down(con: duckdb.DuckDBPyConnection, since: Version) -> Iterator[str]:
+    if FORGOTTEN.name not in stored_columns(con):
+        return
+    (images,) = con.execute(
+        """SELECT count(*) FROM lake.forgotten WHERE forgotten_at > (
+            SELECT min(finished_at) FROM lake.runs WHERE command = 'export' AND (counts->>'version') = ?
+        )""",
+        [since.version],
+    ).fetchall()[0]
+    if images:
+        yield f"{images:,} images were taken down since {since} was exported: they are in no version now"
+
+
 def _compare(con: duckdb.DuckDBPyConnection, old: Version, new: Version) -> None:
     """Make the temporary table `changes`, a row per image of either version."""
     for table, version in (("old_images", old), ("new_images", new)):
@@ -178,8 +193,6 @@ def _compare(con: duckdb.DuckDBPyConnection, old: Version, new: Version) -> None
             FROM lake.placements WHERE dataset = ? AND version = ? GROUP BY image_id""",
             [version.dataset, version.version],
         )
-    forgotten = "forgotten" in stored_columns(con)
-    gone = "image_id IN (SELECT image_id FROM lake.forgotten)" if forgotten else "false"
     known_before = "(SELECT count(*) FROM old_verdicts) > 0"
     other = "the recipe changed" if old.recipe != new.recipe else "balanced anew over what is in the lake"
     con.execute(
@@ -194,7 +207,7 @@ def _compare(con: duckdb.DuckDBPyConnection, old: Version, new: Version) -> None
         )
         SELECT j.image_id, j.change,
             CASE j.change
-                WHEN 'out' THEN CASE WHEN {gone.replace("image_id", "j.image_id", 1)} THEN 'forgotten' ELSE {_OUT} END
+                WHEN 'out' THEN {_OUT}
                 WHEN 'in' THEN CASE WHEN {known_before} THEN {_IN} ELSE 'not known' END
                 WHEN 'category' THEN 'category ' || coalesce(old_category, 'none') || ' to '
                     || coalesce(new_category, 'none')

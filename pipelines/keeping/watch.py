@@ -21,7 +21,7 @@ from pipelines.all_signals import readable
 from pipelines.keeping.watch_entry import WatchEntry
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, stored_tables
-from pipelines.signals import Signal, relation
+from pipelines.signals import DERIVED, Signal, relation
 from warehouse import views
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import GlyphmillError, UsageError
@@ -32,7 +32,7 @@ from warehouse.schema import DRIFT
 
 BINS = 10
 QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
-NOT_TOLD = frozenset({"batch"})  # every batch has its own
+NOT_TOLD = frozenset({"batch", "source"})  # every batch has its own; sources are told as shares
 SQL_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _EVALUATION = "evaluation "  # sources of this prefix are no deliveries, see pipelines/block.py
 
@@ -45,7 +45,8 @@ class Drifted(GlyphmillError):  # noqa: N818 - the word says what it is
 
 @dataclass(frozen=True)
 class Row:
-    """A row of `drift`, but for recipe and batch, and the statistic's value in each batch, the oldest first."""
+    """A row of `drift`, but for recipe and batch. `course`: the statistic's value (of psi the mean) in each batch, the
+    oldest first."""
 
     kind: str
     name: str
@@ -87,7 +88,7 @@ def watch(lake: Lake, recipe: Recipe, *, batch: str | None = None, progress: Pro
     what is to be told by the exit code.
     """
     began = time.monotonic()
-    entry = recipe.watch or WatchEntry()
+    entry = _by_stored_names(recipe.watch or WatchEntry())
     with lake.lock("watch", wait_s=60), lake.connect() as con:
         lake.ensure_tables(con, [DRIFT])
         views.refresh(con)
@@ -152,6 +153,13 @@ def psi(now: Sequence[int], before: Sequence[int]) -> float:
     return total
 
 
+def _by_stored_names(entry: WatchEntry) -> WatchEntry:
+    """The section with aliases (sharpness) as the names of what is stored (sharpness_256)."""
+    stored = {signal.name: signal.of for signal in DERIVED if signal.of}
+    named = {stored.get(name, name): limits for name, limits in entry.signals.items()}
+    return entry.model_copy(update={"signals": named})
+
+
 def _mark(con: duckdb.DuckDBPyConnection, nights: Sequence[str]) -> tuple[int, int]:
     """Make the temporary tables `nights` (batch, night from 0, now) and `watched` (image_id, night, now); images of the
     last batch and of those before it."""
@@ -172,7 +180,8 @@ def _told(
     con: duckdb.DuckDBPyConnection, recipe: Recipe, entry: WatchEntry, judged: bool, progress: Progress
 ) -> Iterator[Row]:
     by_table: dict[str, list[Signal]] = {}
-    for signal in readable(stored_tables(con)):
+    measured = [table for table in stored_tables(con) if _any_row(con, f'lake."{table.name}"')]
+    for signal in readable(tuple(measured)):
         if signal.name not in NOT_TOLD and signal.of is None:
             by_table.setdefault(signal.table, []).append(signal)
     for done, (table, signals) in enumerate(sorted(by_table.items())):
@@ -186,6 +195,10 @@ def _told(
     progress(len(by_table), len(by_table) + 1, "shares")
     yield from _shares(con, recipe, entry, judged)
     progress(len(by_table) + 1, len(by_table) + 1)
+
+
+def _any_row(con: duckdb.DuckDBPyConnection, table: str) -> bool:
+    return con.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _of_signals(
@@ -206,6 +219,7 @@ def _of_signals(
         a, b = one.missing(now), one.missing(before)
         row = Row("signal", one.name, "missing", a, b, None if a is None or b is None else abs(a - b))
         yield _judged(row, limits.missing, judged, tuple(one.missing(course.get(night)) for night in nights))
+        means: tuple[float | None, ...] = ()
         if one.number is not None:
             a, b = one.part(now, "mean"), one.part(before, "mean")
             drift = None if a is None or b is None else _in_spreads(a, b, one.part(before, "spread"))
@@ -216,7 +230,7 @@ def _of_signals(
         if one.number is not None or one.words:
             bins = _numbers(con, one.number) if one.number is not None and not one.words else _words(con, one.column)
             value = psi(*bins) if bins is not None and any(bins[0]) and any(bins[1]) else None
-            yield _judged(Row("signal", one.name, "psi", value, None, value), limits.psi, judged)
+            yield _judged(Row("signal", one.name, "psi", value, None, value), limits.psi, judged, means)
 
 
 class _Sums:
@@ -330,8 +344,7 @@ def _of_what(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, str]:
     whole = "count(*) OVER (PARTITION BY night) AS whole"
     delivered = f"lake.inputs JOIN temp.nights USING (batch) WHERE NOT starts_with(source, '{_EVALUATION}')"
     told = {"source": f"SELECT night, source AS name, {whole} FROM {delivered}"}
-    decided = con.execute(f"SELECT 1 FROM lake.decisions WHERE {mine} LIMIT 1").fetchone() is not None
-    if decided:
+    if _any_row(con, f"lake.decisions WHERE {mine}"):
         verdict = f"(FROM lake.decisions WHERE {mine})"
         told["outcome"] = (
             f"SELECT night, if(status = 'ok', outcome, status) AS name, {whole} FROM (SELECT * FROM {delivered}) "

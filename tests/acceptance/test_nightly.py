@@ -66,7 +66,7 @@ def test_a_night_that_is_killed_and_run_again_is_the_same(
     glyphmill("verify", "--lake", lake)
 
 
-def test_two_nights_at_once_and_one_that_does_not_wait(
+def test_two_nights_at_once(
     drop: Path, tmp_path: Path, glyphmill: Run, rows: Callable[..., list[dict[str, object]]]
 ) -> None:
     lake = tmp_path / "lake"
@@ -83,11 +83,3 @@ def test_two_nights_at_once_and_one_that_does_not_wait(
     assert (found["sources"], found["inputs"], found["nights"]) == (2, delivered, ["done", "done"])
     assert found["compared"] == found["hashed"]
     glyphmill("verify", "--lake", lake)
-    from warehouse.lake import Lake
-
-    with Lake.open(lake).lock("a long run"):
-        told = tmp_path / "busy.json"
-        done = glyphmill(*night(drop, "one", lake)[2:], "--wait", "0s", "--json", told, code=4)
-    assert "a long run" in done.stderr
-    summary = json.loads(told.read_text())
-    assert (summary["status"], summary["exit_code"]) == ("busy", 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +16,10 @@ from kept_lakes import curated, deliver, found_in
 from annotate import store
 from annotate.backends.base import Answer, Status
 from annotate.cache import AnswerCache
-from pipelines.keeping.forget import forget
+from pipelines.keeping.forget import forget, read_ids
 from warehouse.clean import clean, pin
 from warehouse.dataset import ShardDataset
+from warehouse.errors import LakeBusy, UsageError
 from warehouse.lake import Lake
 from warehouse.shards import read_index
 from warehouse.verify import verify
@@ -188,3 +190,63 @@ def test_plain_readers_pass_over_the_tombstone(lake: Lake, made: tuple[Path, Pat
     assert {sample["__key__"] for sample in samples} == {ids[str(n)] for n in (0, 2, 3, 4, 5)}
     for sample in samples:
         assert json.loads(sample["json"])["image_id"] == sample["__key__"]
+
+
+def test_a_purge_killed_anywhere_is_done_by_the_next(
+    lake: Lake, made: tuple[Path, Path, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, cache = made[2], tmp_path / "selections"
+    kept = "SELECT image_id, 'all' AS bucket FROM samples WHERE outcome = 'kept'"
+    running = ShardDataset(lake.root, sql=kept, batch_size=1, cache_dir=cache)
+    with lake.connect(read_only=True) as con:
+        pin(lake, "training", lake.snapshot(con))
+
+    def killed(*_: object, **__: object) -> None:
+        raise InterruptedError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("warehouse.forget.commit", killed)
+        with pytest.raises(InterruptedError):
+            forget(lake, "x", ids=[ids["1"]])
+    assert [ids["1"]] not in epoch(running), "the loader is told first"
+    clean(lake)
+    assert [ids["1"]] in epoch(running), "but what did not commit is not forgotten"
+    forget(lake, "x", ids=[ids["1"], ids["copy"]])
+    for step in ("purge._sweep_stopped", "purge.rewrite", "rewrite._turn", "clean.finish"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"warehouse.{step}", killed)
+            with pytest.raises(InterruptedError):
+                clean(lake, older_than=NOW, selections=[cache])
+        _no_problems(lake)
+        assert [ids["1"]] not in epoch(running)
+    monkeypatch.setattr("warehouse.purge.BUSY_MS", 100)
+    with closing(sqlite3.connect(lake.catalog)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM ducklake_table").fetchone()
+        with pytest.raises(LakeBusy, match="run glyphmill clean again"):
+            clean(lake, older_than=NOW, selections=[cache])
+    assert clean(lake, older_than=NOW, selections=[cache]).purged.images == 2
+    assert found_in(lake.root, [PLANTED, WORD.encode()]) == {PLANTED: [], WORD.encode(): []}
+    assert not list(lake.root.rglob("*.tmp"))
+    _no_problems(lake)
+
+
+def test_what_is_forgotten_must_be_named_rightly(lake: Lake, tmp_path: Path) -> None:
+    listed = tmp_path / "ids.csv"
+    listed.write_text(f"image_id,why\n{'ab' * 16},x\n")
+    assert forget(lake, "before it comes", ids=read_ids(listed)).unknown == 1
+    assert forget(lake, "again", ids=read_ids(listed)).before == 1
+    for wrong in (
+        {"ids": ["3f2a"]},
+        {"ids": []},
+        {"uris": ["/nowhere"]},
+        {"sources": ["nobody"]},
+        {"sql": "SELECT 1 AS x"},
+    ):
+        with pytest.raises(UsageError):
+            forget(lake, "x", **wrong)
+    with pytest.raises(UsageError, match="--reason"):
+        forget(lake, " ", ids=["cd" * 16])
+    (tmp_path / "ids.jsonl").write_text('{"image": "x"}\n')
+    with pytest.raises(UsageError, match="image_id"):
+        read_ids(tmp_path / "ids.jsonl")

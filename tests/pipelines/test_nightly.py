@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,12 @@ from typing import Any
 import pytest
 from nights import NAME, RECIPE, an_order, chosen, counts, do, draw, restore, rows, write_extractors
 from pictures import encoded, photo
+from typer.testing import CliRunner
 
+import glyphmill
 from pipelines import decode, inspect_unit, scan_unit
+from pipelines.commands.annotate import Annotator
+from pipelines.commands.nightly import _annotation
 from pipelines.nightly import NAMES, dates
 from pipelines.nightly_list import Where, source_name
 from pipelines.nightly_plan import plan
@@ -88,8 +93,10 @@ def test_redelivered_and_changed_files(after: tuple[Path, Path]) -> None:
     os.utime(source / "01.jpg", ns=(1, 1))  # delivered again: the same bytes, another time
     (source / "02.jpg").write_bytes(encoded(photo(72, 64, seed=99), quality=85))  # another picture under the old name
     (source / "03.txt").write_text("a caption that came late")
-    done = do(an_order(lake, source), SECOND)
+    asking = _annotation(Annotator.RULES, None, "", None, None)
+    done = do(an_order(lake, source, annotate=asking), SECOND)
     assert (done.status, done.samples) == ("done", 4)
+    assert (counts(done, "annotate")["success"], counts(done, "annotate")["requests"]) == (5, 0)
     assert rows(lake, f"SELECT status, count(*) FROM inputs WHERE batch = '{SECOND}' GROUP BY 1 ORDER BY 1") == [
         ("ok", 1), ("repeat", 3),
     ]  # fmt: skip
@@ -202,8 +209,17 @@ def test_wrong_use_and_a_busy_lake(after: tuple[Path, Path], tmp_path: Path) -> 
         dates(SECOND, FIRST)
     with pytest.raises(UsageError, match="no such file or folder"):
         do(an_order(tmp_path / "new", tmp_path / "nowhere"), FIRST)
-    with Lake.open(lake).lock("somebody else"), pytest.raises(LakeBusy, match="somebody else"):
-        do(an_order(lake, source), FIRST)
+    recipe, told = tmp_path / "night.toml", tmp_path / "busy.json"
+    recipe.write_text(RECIPE)
+    command = ["nightly", "--lake", lake, "--source", source, "--source-name", NAME, "--date", FIRST, "--quiet"]
+    with Lake.open(lake).lock("somebody else"):
+        done = CliRunner().invoke(
+            glyphmill.app, [str(c) for c in (*command, "--recipe", recipe, "--wait", "0s", "--json", told)]
+        )
+    assert isinstance(done.exception, LakeBusy)
+    summary = json.loads(told.read_text())
+    assert (summary["status"], summary["exit_code"], summary["passes"][0]["name"]) == ("busy", 4, "freeze")
+    assert "somebody else" in summary["error"]
 
 
 def test_names_of_sources() -> None:

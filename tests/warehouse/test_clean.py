@@ -144,3 +144,14 @@ def test_lengths_of_time() -> None:
     for text in ("", "7", "d", "-1d", "7 days"):
         with pytest.raises(UsageError):
             duration(text)
+
+
+def test_pins_by_command(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
+    run, at = CliRunner().invoke, ["--lake", str(lake.root)]
+    assert "is kept" in run(app, ["pin", "training-7", *at]).stdout
+    assert pins(lake) == {"training-7": lake.snapshot(con)}
+    assert "training-7" in run(app, ["pin", *at]).stdout
+    assert isinstance(run(app, ["pin", "x", "--snapshot", "999", *at]).exception, UsageError)
+    assert isinstance(run(app, ["pin", "x", "--remove", *at]).exception, UsageError)
+    assert run(app, ["pin", "training-7", "--remove", *at]).exit_code == 0
+    assert pins(lake) == {}

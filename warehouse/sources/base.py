@@ -53,6 +53,7 @@ class TableLine:
     """Bytes [offset, offset + length) of `Unit.tables[table]`: caption-table row `number` about `Unit.files[file]`.
 
     `digest`: the first 16 bytes of their SHA-256, so that a table that only grew since it was listed can still be read.
+    `rights`: the row is about more than this file; only its licence, opt-out, url and date are this file's.
     """
 
     file: int
@@ -61,6 +62,7 @@ class TableLine:
     length: int
     number: int
     digest: bytes
+    rights: bool = False
 
 
 @dataclass(frozen=True)

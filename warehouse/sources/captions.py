@@ -40,11 +40,29 @@ _LANGUAGES = {
 } | {"cn": "zh", "jp": "ja", "kr": "ko", "english": "en", "chinese": "zh", "japanese": "ja", "korean": "ko"}
 
 _URL = ("source_url", "url", "image_url", "img_url", "original_url")
-_LICENSE = ("license", "licence", "license_name", "rights")
-_OPT_OUT = ("opt_out", "optout", "opted_out")
+_LICENSE = (
+    *(
+        "license",
+        "licence",
+        "license_name",
+        "licence_name",
+        "license_id",
+        "rights",
+        "usage_rights",
+        "copyright_license",
+    ),
+    *("license_url", "licence_url"),
+)
+_OPT_OUT = (
+    *("opt_out", "optout", "opted_out", "opt-out", "opted-out", "noai", "no_ai", "ai_opt_out", "tdm_opt_out"),
+    *("tdm_reservation", "do_not_train"),
+)
+_RECORDS = ("json", "meta", "metadata", "provenance", "info", "attributes")
 _COLLECTED = ("collected_at", "crawled_at", "fetched_at", "downloaded_at", "date")
 _LANG = ("lang", "language", "caption_lang", "caption_language")
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_FALSE = words("false no n f 0 0.0")
+_TRUE = words("true yes y t 1 1.0")
+_NOTHING = words("none null nan n/a")
 
 
 @dataclass
@@ -95,20 +113,30 @@ class Told:
         for name, value in rest.items():
             self.add_extra(str(name), value, origin)
 
+    def add_rights(self, fields: Mapping[str, object]) -> None:
+        """Takes url, licence, opt-out and date alone out of a record that tells of more than this image."""
+        self._add_provenance(dict(fields))
+
     def _add_provenance(self, rest: dict[str, object]) -> None:
-        """Moves url, licence, opt-out and date out of `rest`; what another place said before stays."""
+        """Moves url, licence, opt-out and date out of `rest`; what another place said before stays. What a record
+        within the record says of them counts where the record itself says nothing."""
         if self.source_url is None:
             self.source_url = _take(rest, _URL)
         if self.license is None:
             self.license = _take(rest, _LICENSE)
         if self.collected_at is None:
             self.collected_at = _take(rest, _COLLECTED)
-        if self.opt_out is None:
+        if not self.opt_out:  # one place that says so is enough
             name, value = _pick(rest, _OPT_OUT, object)
-            truth = _TRUTH.get(str(value).strip().lower()) if name is not None else None
-            if name is not None and truth is not None:
-                self.opt_out = truth
-                del rest[name]
+            said = str(value).strip().lower()
+            if name is not None and said and said not in _NOTHING:  # a date, or a word that is not known, is no "no"
+                self.opt_out = said not in _FALSE
+                if said in _FALSE | _TRUE:
+                    del rest[name]
+        for within in _RECORDS:
+            record = _pick(rest, (within,), object)[1]
+            if isinstance(record, Mapping):
+                self._add_provenance(dict(record))
 
     def add_sidecar(self, suffix: str, name: str, data: bytes) -> None:
         """A sidecar's bytes. One that cannot be read leaves its reason and its text in `extra`, never an exception.
@@ -171,6 +199,11 @@ class Told:
         )
 
 
+def is_provenance(name: str) -> bool:
+    """Whether a field of this name tells url, licence, opt-out or date."""
+    return name.lower() in {*_URL, *_LICENSE, *_OPT_OUT, *_COLLECTED}
+
+
 def caption_field(name: str) -> tuple[str | None, str | None]:
     """(kind, language) of a caption field by its name, (None, None) for any other.
 
@@ -229,7 +262,7 @@ def _take(rest: dict[str, object], names: Iterable[str]) -> str | None:
     for name in names:
         written, value = _pick(rest, (name,), object)
         plain = json_value(value)
-        if written is not None and isinstance(plain, str | int | float):
+        if written is not None and isinstance(plain, str | int | float) and value == value:  # NaN says nothing
             del rest[written]
             return str(plain)
     return None

@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from warehouse.errors import UsageError
 from warehouse.sources import parquet, tables
 from warehouse.sources.base import IMAGE_SUFFIXES, PARQUET_SUFFIXES, Source, Unit
+from warehouse.sources.captions import is_provenance
 from warehouse.sources.files import Entry, UnreadableError, join, list_folder, look, read_file, to_uri
-from warehouse.sources.folder import FolderSource, is_litter, suffix_of
+from warehouse.sources.folder import FolderSource, Listing, is_litter, suffix_of
 from warehouse.sources.text import NotTextError, decode_text, storable
 
 STEMS = ("edits", "pairs", "metadata", "manifest", "train")
@@ -76,6 +77,10 @@ class _Pictures(FolderSource):
     """A folder's files but for those of the pairs that are no pictures to train on."""
 
     left_out: frozenset[str] = frozenset()
+    tables: tuple[Entry, ...] = ()
+
+    def _rights(self) -> tuple[Listing, ...]:
+        return tuple(listing for file in self.tables if (listing := _rights_of(file, self.root)) is not None)
 
     def _wanted(self, entry: Entry) -> bool:
         return super()._wanted(entry) and entry.uri not in self.left_out
@@ -107,6 +112,7 @@ def open_edits(path: str) -> EditSource:
     pairs: list[Pair] = []
     columns: list[Source] = []
     left_out: set[str] = set()
+    told: list[Entry] = []
     for file in files:
         if file.name.lower().endswith(PARQUET_SUFFIXES):
             found, names = _parquet_pairs(file)
@@ -115,6 +121,7 @@ def open_edits(path: str) -> EditSource:
         elif _is_table(file.name):
             found = list(_table_pairs(file))
             left_out.add(file.uri)
+            told.append(file)
         else:
             continue
         pairs += found
@@ -128,7 +135,7 @@ def open_edits(path: str) -> EditSource:
     left_out |= texts | {pair.mask for pair in pairs if pair.mask}
     folder = root if entry.kind == "folder" else root.rpartition("/")[0]
     only_parquet = bool(columns) and all(f.uri in left_out for f in files)
-    images = () if only_parquet else (_Pictures(folder, "folder", left_out=frozenset(left_out)),)
+    images = () if only_parquet else (_Pictures(folder, "folder", left_out=frozenset(left_out), tables=tuple(told)),)
     return EditSource(root, tuple(pairs), (*images, *columns))
 
 
@@ -165,6 +172,36 @@ def _table_pairs(file: Entry) -> Iterator[Pair]:
             yield Pair(file.uri, number, error=f"row: {problem}")
             continue
         yield _pair(file.uri, number, fields, lambda name: Place(join(folder, name.removeprefix("./"))))
+
+
+def _rights_of(file: Entry, root: str) -> Listing | None:
+    """What a table of pairs tells of its pictures' licences and opt-outs; None where it has no such column."""
+    delimiter = tables.SUFFIXES[suffix_of(file.name)]
+    folder = file.uri.rpartition("/")[0]
+    listing = Listing(file.state, root, rights=True)
+    told = False
+    try:
+        header = tables.header_of(file.state)
+        for row, raw in zip(tables.rows(file.state), _records(file, delimiter), strict=False):
+            try:
+                fields = tables.parse(raw, header, delimiter)
+            except tables.BadRowError:
+                continue  # its pair tells so
+            told = told or any(is_provenance(name) for name in fields)
+            pair = _pair(file.uri, row.number, fields, lambda name: Place(join(folder, name.removeprefix("./"))))
+            for place in {*pair.references, *([pair.target] if pair.target else [])}:
+                listing.add(place.uri[len(root) + 1 :], row)
+    except UnreadableError:
+        return None  # its pair tells so
+    return listing if told else None
+
+
+def _records(file: Entry, delimiter: str) -> Iterator[bytes]:
+    """The bytes of each row that is not blank, without the header."""
+    found = tables.records(file.uri, delimiter)
+    if delimiter:
+        next(found, None)
+    return (raw for raw in found if raw.strip())
 
 
 def _rows(file: Entry) -> Iterator[tuple[dict[str, object], str | None]]:

@@ -51,12 +51,16 @@ _PACKED = Struct("<qqq16s")  # a million rows are held at once: number, offset, 
 
 
 @dataclass
-class _Table:
-    """A caption table in reach of the walk: the rows that no file has claimed yet, by path relative to its folder."""
+class Listing:
+    """A caption table in reach of the walk: the rows that no file has claimed yet, by path relative to its folder.
+
+    Of one that tells `rights` alone, rows may name several files, and what else they say is of no one of them.
+    """
 
     state: FileState
     folder: str
     rows: dict[str, bytes] = field(default_factory=dict)
+    rights: bool = False
 
     def add(self, name: str, row: tables.Row) -> None:
         self.rows[name] = self.rows.get(name, b"") + _PACKED.pack(row.number, row.offset, row.length, row.digest)
@@ -67,7 +71,8 @@ class _Table:
             return []
         stem = name.rpartition(".")[0] if suffix_of(name.rpartition("/")[2]) else name
         packed = self.rows.pop(name, b"") + self.rows.pop(stem, b"")
-        return [tables.Row(*row) for row in _PACKED.iter_unpack(packed)]
+        found = _PACKED.iter_unpack(packed)
+        return [tables.Row(number, at, size, digest, rights=self.rights) for number, at, size, digest in found]
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,10 @@ class FolderSource:
     kind: str = "folder"
     opener: Opener | None = None
     only: Callable[[str], bool] | None = None
+
+    def _rights(self) -> tuple[Listing, ...]:
+        """Tables that tell licences and opt-outs of the files, and nothing else of them."""
+        return ()
 
     def units(self, max_samples: int = 512) -> Iterator[Unit]:
         """Units of whole samples, cut after a sample whose path's hash says so: a new file alters the unit it falls
@@ -98,13 +107,13 @@ class FolderSource:
     def _walk(self, max_samples: int) -> Iterator[Sample | Unit]:
         entry = look(self.root)
         if entry is not None and entry.kind == "folder":
-            yield from self._folder(self.root, (), (), max_samples)
+            yield from self._folder(self.root, self._rights(), (), max_samples)
         elif entry is not None:
             items = self._files(self.root.rpartition("/")[0], [entry, *_sidecars_of(entry)], (), max_samples)
             yield from (i for i in items if isinstance(i, Unit) or i.files[0].uri == self.root)
 
     def _folder(
-        self, uri: str, above: tuple[_Table, ...], ancestors: tuple[tuple[int, int], ...], max_samples: int
+        self, uri: str, above: tuple[Listing, ...], ancestors: tuple[tuple[int, int], ...], max_samples: int
     ) -> Iterator[Sample | Unit]:
         try:
             identity = folder_identity(uri)
@@ -116,10 +125,10 @@ class FolderSource:
             if identity in ancestors:
                 return  # a link back to where we came from: its files are delivered under their own path
             ancestors = (*ancestors, identity)
-        own: list[_Table] = []
+        own: list[Listing] = []
         for entry in entries:
             if entry.kind == "file" and tables.is_table(entry.name):
-                table = _Table(entry.state, uri)
+                table = Listing(entry.state, uri)
                 yield from _load(table)
                 own.append(table)
         reach = (*above, *own)
@@ -134,7 +143,7 @@ class FolderSource:
         return not is_litter(entry.name) and (entry.kind == "folder" or self.only is None or self.only(entry.name))
 
     def _files(
-        self, uri: str, entries: list[Entry], reach: Sequence[_Table], max_samples: int
+        self, uri: str, entries: list[Entry], reach: Sequence[Listing], max_samples: int
     ) -> Iterator[Sample | Unit]:
         if self.opener is not None:
             units, covered = self.opener([e for e in entries if e.kind == "file"], max_samples)
@@ -206,7 +215,7 @@ def _broken(uri: str, problem: str) -> Sample:
     return Sample((FileState(uri, -1, problem),))
 
 
-def _load(table: _Table) -> Iterator[Sample]:
+def _load(table: Listing) -> Iterator[Sample]:
     """Fills the table's rows; what cannot be read of it is an error row of its own."""
     name = file_name(table.state.uri)
     try:
@@ -224,7 +233,7 @@ def _relative(name: str, folder: str) -> str:
     return name[len(folder) + 1 :] if name.startswith(folder + "/") else name
 
 
-def _unclaimed(own: Sequence[_Table]) -> Iterator[Sample]:
+def _unclaimed(own: Sequence[Listing]) -> Iterator[Sample]:
     """Rows that name a file which is not there: an error row under the missing file's path."""
     missing: dict[str, list[tuple[FileState, tables.Row]]] = {}
     for table in own:
@@ -251,7 +260,7 @@ def samples_of(unit: Unit) -> list[Sample]:
     """The samples that a unit of plain files was made of."""
     rows: dict[int, list[tuple[FileState, tables.Row]]] = defaultdict(list)
     for line in unit.lines:
-        row = tables.Row(line.number, line.offset, line.length, line.digest)
+        row = tables.Row(line.number, line.offset, line.length, line.digest, rights=line.rights)
         rows[line.file].append((unit.tables[line.table], row))
     samples, at = [], 0
     for span in unit.spans:
@@ -270,7 +279,7 @@ def unit_of(samples: Sequence[Sample], root: str) -> Unit:
     for sample in samples:
         for table, row in sample.rows:
             number = known.setdefault(table, len(known))
-            lines.append(TableLine(at, number, row.offset, row.length, row.number, row.digest))
+            lines.append(TableLine(at, number, row.offset, row.length, row.number, row.digest, row.rights))
             digest.update(f"{at} {table.uri}\0".encode() + row.digest + tables.header_of(table))
         at += len(sample.files)
     return Unit(
@@ -340,6 +349,10 @@ def _tell_sidecar(told: Told, state: FileState, head: str) -> None:
 def _tell_row(told: Told, table: FileState, line: TableLine) -> None:
     name = file_name(table.uri)
     try:
-        told.add_fields(tables.read_row(table, line.offset, line.length, line.digest), name)
+        fields = tables.read_row(table, line.offset, line.length, line.digest)
+        if line.rights:
+            told.add_rights(fields)
+        else:
+            told.add_fields(fields, name)
     except (UnreadableError, tables.BadRowError) as e:
         told.add_extra("table_error", f"row {line.number} of {name}: {e}", name)

@@ -16,7 +16,7 @@ from warehouse.sources.base import Delivered, FileState, Unit
 from warehouse.sources.captions import Told
 from warehouse.sources.files import UnreadableError, check, file_name, list_folder
 from warehouse.sources.folder import SIDECARS, suffix_of
-from warehouse.sources.parquet import ERRORS, NoImagesError, failure, image_column, opened
+from warehouse.sources.parquet import ERRORS, NoImagesError, failure, image_column, opened, refused
 from warehouse.sources.tar import is_tar
 
 KIND = "img2dataset"
@@ -83,4 +83,5 @@ def _judge(row: int, fields: dict[str, Any], held: set[str], shard: str, state: 
         error = f"missing: {file_name(state.uri)} says success, {shard} does not hold it"
     told = Told()
     told.add_fields(fields, "parquet")
+    refused(told, error)
     return told.deliver(row, state.uri, None, None, state.stamp, error)

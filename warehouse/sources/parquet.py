@@ -187,6 +187,7 @@ def _deliver(row: int, fields: dict[str, Any], column: str, state: FileState) ->
     told.add_fields(fields, "parquet")
     if not isinstance(value, bytes):
         reason = failure(fields) or f"missing: column {column} is NULL"
+        refused(told, reason)
         return told.deliver(row, state.uri, None, None, state.stamp, reason)
     if len(value) > MAX_BYTES:
         reason = f"too large: {len(value)} bytes, the limit for one image is {MAX_BYTES}"
@@ -201,6 +202,12 @@ def failure(fields: dict[str, Any]) -> str | None:
         return None
     said = [s for s in (status if status != "failed_to_download" else None, message) if s]
     return "download: " + _one_line(": ".join(map(str, said)) or status)
+
+
+def refused(told: Told, reason: str) -> None:
+    """A downloader that obeyed an X-Robots-Tag (noai, noimageai ...) tells of an opt-out."""
+    if told.opt_out is None and "x-robots-tag" in reason.lower():
+        told.opt_out = True
 
 
 def _error(row: int, state: FileState, reason: str) -> Delivered:

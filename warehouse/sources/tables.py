@@ -30,7 +30,7 @@ NAME_FIELDS = (
 @dataclass(frozen=True, slots=True)
 class Row:
     """Where a row lies and which file it names, or what is wrong with it. `number` counts rows from 0; `digest` is the
-    first 16 bytes of the SHA-256 of the row's bytes."""
+    first 16 bytes of the SHA-256 of the row's bytes. `rights`: see `base.TableLine`."""
 
     number: int
     offset: int
@@ -38,6 +38,7 @@ class Row:
     digest: bytes
     name: str | None = None
     problem: str | None = None
+    rights: bool = False
 
 
 class BadRowError(ValueError):
@@ -55,13 +56,17 @@ def _delimiter(uri: str) -> str:
 
 def index(state: FileState) -> Iterator[Row]:
     """Every row of the table in order. Raises files.UnreadableError."""
+    if _delimiter(state.uri):
+        _check_header(header_of(state), _delimiter(state.uri))
+    yield from rows(state)
+
+
+def rows(state: FileState) -> Iterator[Row]:
+    """Like `index`, of a table whose columns need not name files. Raises files.UnreadableError."""
     delimiter = _delimiter(state.uri)
     with open_file(state.uri) as file:
         ranges = _records(file, delimiter)
-        header = b""
-        if delimiter:
-            header = next((raw for _, raw in ranges), b"")
-            _check_header(header, delimiter)
+        header = next((raw for _, raw in ranges), b"") if delimiter else b""
         number = -1
         for offset, raw in ranges:
             if not raw.strip():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from warehouse.sources.base import IMAGE_SUFFIXES, MAX_BYTES, Delivered, FileState, Unit
-from warehouse.sources.captions import Told
+from warehouse.sources.captions import Told, is_provenance
 from warehouse.sources.files import UnreadableError, check
 from warehouse.sources.folder import MAX_SIDECAR, SIDECARS, is_litter
 from warehouse.sources.tar import Member, TarDamageError, members, open_tar
@@ -162,6 +162,8 @@ def _tell(told: Told, member: Member) -> None:
         told.add_extra(suffix, {"bytes": member.size}, name)
     elif _last(member) in SIDECARS:
         told.add_sidecar(suffix, name, data)
+    elif is_provenance(suffix) and isinstance(text := _short_text(suffix, data), str):
+        told.add_fields({suffix: text.strip()}, name)
     else:
         told.add_extra(suffix, _short_text(suffix, data), name)
 
