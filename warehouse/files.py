@@ -1,5 +1,5 @@
-"""Files that are whole or not there: temporary name, fsync, rename. And a full or read-only disk, or a catalog that
-went away, told in one line."""
+"""Files that are whole or not there: temporary name, fsync, rename. And a full or read-only disk, or a catalog or an
+object store that went away, told in one line."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ AWAY = (
     "Could not receive data from server",
     'Failed to execute query "ROLLBACK"',
 )
+STORE_AWAY = ("error for HTTP", "HTTP Error", "HTTP GET error", "HTTP PUT error", "HTTP POST error", "HTTP HEAD error")
 
 
 @contextmanager
@@ -55,9 +56,9 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def told(what: str, where: PurePath | None = None) -> Iterator[None]:
-    """A full or read-only disk, that of `where`, or a lost catalog while doing `what` becomes a LakeError of one line.
+    """A full or read-only disk, that of `where`, or a lost catalog or store while doing `what` becomes a LakeError.
 
-    Other failures pass untouched.
+    It is one line. Other failures pass untouched.
     """
     try:
         yield
@@ -76,14 +77,19 @@ def told(what: str, where: PurePath | None = None) -> Iterator[None]:
             raise LakeError(
                 f"cannot write while {what} ({text}): check the permissions of the lake's folder, the lake is unharmed"
             ) from error
-        if is_away(error):
+        away = gone_away(error)
+        if away is not None:
             raise LakeError(
-                f"the catalog went away while {what} ({text[:200]}): check that its database runs and run the same "
-                "command again, the lake is unharmed"
+                f"{away} went away while {what} ({text[:200]}): check that it runs and run the same command again, the "
+                "lake is unharmed"
             ) from error
         raise
 
 
-def is_away(error: Exception) -> bool:
-    """Whether an error says that the database with the catalog cannot be reached."""
-    return isinstance(error, duckdb.Error) and any(said in str(error) for said in AWAY)
+def gone_away(error: Exception) -> str | None:
+    """What an error of DuckDB's says cannot be reached: the catalog's database or the object store. None: neither."""
+    if not isinstance(error, duckdb.Error):
+        return None
+    if any(said in str(error) for said in AWAY):
+        return "the catalog"
+    return "the object store" if any(said in str(error) for said in STORE_AWAY) else None

@@ -35,6 +35,7 @@ class PostgresCatalog:
                 "leave the password out of --catalog, others can read it there: set PGPASSWORD or ~/.pgpass"
             )
         self.dsn, self.lake = dsn, lake
+        self._seen: str | None = None
 
     def __str__(self) -> str:
         return f"{PREFIX}{self.dsn}"
@@ -63,11 +64,12 @@ class PostgresCatalog:
             if not lease.query(con, made)[0][0]:
                 return None
             rows = lease.query(con, _PLACE)
-        return str(rows[0][0]) if rows else None
+        self._seen = str(rows[0][0]) if rows else None
+        return self._seen
 
     def settle(self, place: str) -> None:
         """A lake that was moved tells its new place. Raises LakeError where the catalog is another lake's."""
-        known = self.place()
+        known = self._seen or self.place()
         if known is None or known == place:
             return
         if not known.startswith("/") or Path(known).exists():

@@ -31,6 +31,7 @@ class SqliteCatalog:
 
     def __init__(self, path: Path, lake: object, lock_file: Path) -> None:
         self.path, self.lake, self.lock_file = path, lake, lock_file
+        self._seen: tuple[str, bool] | None = None  # its place, and whether it has a fence
 
     def __str__(self) -> str:
         return str(self.path)
@@ -55,13 +56,17 @@ class SqliteCatalog:
         try:
             with closing(sqlite3.connect(self._readable_uri(), uri=True, timeout=BUSY_MS / 1000)) as db:
                 row = db.execute(f"SELECT value FROM ducklake_metadata {WHERE_PLACE}").fetchone()
+                fenced = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'glyphmill_fence'").fetchone() is not None
         except sqlite3.DatabaseError:
             return None
+        self._seen = None if row is None else (str(row[0]), fenced)
         return None if row is None else str(row[0])
 
     def settle(self, place: str) -> None:
         """A lake that was moved tells its new place to those who attach it without us; one made before fences were
         gets its own."""
+        if self._seen == (place, True):
+            return
         with (
             told(f"opening the lake {self.lake}", self.path.parent),
             closing(sqlite3.connect(self.path, timeout=BUSY_MS / 1000)) as db,

@@ -7,11 +7,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
+import duckdb
 import pytest
+from lakes import scan
 from s3_server import S3Server
 
-from warehouse import object_store, storage
+import glyphmill
+from warehouse import files, object_store, storage
 from warehouse.errors import LakeError, UsageError
+from warehouse.lake import Lake
 from warehouse.places import ObjectPath, is_remote, place
 
 Place = Callable[[str], PurePath]
@@ -116,6 +120,27 @@ def test_a_store_that_stays_away_is_one_line(s3: S3Server, monkeypatch: pytest.M
     monkeypatch.setattr(s3, "faults", 0.0)
     # some tries were done and only the answer was lost: all of it is there, or nothing
     assert [f.size for f in storage.listing(place("s3://bucket/away"))] in ([], [1])
+
+
+def test_what_duckdb_says_of_a_lost_store_is_one_line_too(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path))
+    lake = Lake.create("s3://bucket/lost", catalog=str(tmp_path / "catalog.sqlite"))
+    with lake.connect() as con:
+        scan(lake, con, [("/a", [1, 2])])
+        assert con.execute("SELECT sum(width) FROM signals_header").fetchone() == (203,)
+        con.execute("SET http_retries = 1; SET enable_external_file_cache = false")
+        monkeypatch.setattr(s3, "faults", 1.0)
+        with pytest.raises(duckdb.Error) as caught:
+            con.execute("SELECT sum(height) FROM signals_header").fetchone()
+        told = glyphmill.explain(caught.value)
+        assert told is not None
+        assert told[0].startswith("the object store cannot be reached")
+        assert "\n" not in told[0]
+        assert told[1] == 3
+        with pytest.raises(LakeError, match="the object store went away while looking"), files.told("looking"):
+            con.execute("SELECT sum(height) FROM signals_header").fetchone()
 
 
 def test_a_folder_is_asked_for_where_only_a_folder_will_do(tmp_path: Path) -> None:
