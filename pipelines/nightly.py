@@ -93,6 +93,8 @@ def nightly(order: Order, summary: NightSummary, *, engine: Engine, bar: Bar) ->
     began = time.monotonic()
     recipe = order.recipe
     inspecting = chosen_extractors(recipe)
+    if not Lake.is_there(order.root):
+        order.where.sources(summary.night, None)  # no lake is left behind where there is no source
     lake = Lake.open_or_create(order.root)
     try:
         night = _frozen(order, lake, summary, bar)

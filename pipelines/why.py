@@ -17,6 +17,7 @@ from pipelines.recipe import Recipe, Rule, installed_tables, stored_tables
 from pipelines.signals import relation
 from pipelines.what_if import current_recipe
 from warehouse.errors import UsageError
+from warehouse.forgotten import anything_forgotten
 from warehouse.lake import Lake
 from warehouse.schema import SIGNAL_STATUS, Table
 
@@ -118,6 +119,7 @@ def _find(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str | None, list[R
         if row.isdigit() and uri and not any(r["uri"].endswith(name) for r in found):
             found = [r for r in found if r["row"] == int(row)]
     if not found:
+        _refuse_forgotten(con, name)
         raise UsageError(f"nothing in this lake goes by {name}: give an image id, the start of one, or a uri")
     samples = {r["image_id"] or f"{r['uri']}#{r['row']}" for r in found}
     if len(samples) > 1:
@@ -129,6 +131,18 @@ def _find(con: duckdb.DuckDBPyConnection, name: str) -> tuple[str | None, list[R
             con, f"{_INPUTS} WHERE image_id = ? ORDER BY status = 'repeat', batch, source, uri, row", image_id
         )
     return image_id, found
+
+
+def _refuse_forgotten(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Raises UsageError where the name is that of an image that was taken down: there is no more to tell."""
+    if not re.fullmatch(r"[0-9a-f]{8,32}", name) or not anything_forgotten(con):
+        return
+    gone = con.execute(
+        "SELECT image_id, reason, strftime(forgotten_at, '%Y-%m-%d') FROM forgotten WHERE starts_with(image_id, ?)",
+        [name],
+    ).fetchone()
+    if gone is not None:
+        raise UsageError(f"image {gone[0]} was forgotten on {gone[2]} ({gone[1]}): nothing else is known of it")
 
 
 def _signals(con: duckdb.DuckDBPyConnection, tables: Sequence[Table], image_id: str) -> list[Row]:

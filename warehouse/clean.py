@@ -1,8 +1,9 @@
 """Clean: sweeps what stopped runs left behind, the files of old snapshots that nobody pinned, and what was forgotten.
 
-Only what is older than a given age goes, so that a run that is still writing keeps its files; what any snapshot in the
-catalog refers to stays, and so does every shard that the index names. What was forgotten goes whatever its age, from
-pinned snapshots too (`warehouse/purge.py`).
+Only what is older than a given age goes, so that a run that is still writing keeps its files, and of staged parts
+nothing while one of them is younger: a scan may run for days. What any snapshot in the catalog refers to stays, and so
+does every shard that the index names. What was forgotten goes whatever its age, from pinned snapshots too
+(`warehouse/purge.py`).
 """
 
 from __future__ import annotations
@@ -81,8 +82,9 @@ def _sweep(
         swept.snapshots = _expire(lake, con, expire, dry_run=dry_run)
     before = time.time() - older_than.total_seconds()
     lake.check_lock()
+    live = max((staged.modified for staged in storage.listing(lake.staging)), default=0.0) > before
     for left in leftovers(lake, con):
-        if left.modified > before:
+        if left.modified > before or (live and left.path.is_relative_to(lake.staging)):
             continue
         within = lake.root if left.path.is_relative_to(lake.root) else lake.local
         swept.files[left.path.relative_to(within)] = left.size

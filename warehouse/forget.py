@@ -110,10 +110,8 @@ def leaving(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def forget(lake: Lake, con: duckdb.DuckDBPyConnection, reason: str, before: int, extra: Extra) -> Forgot:
     """Forget the images of `to_forget`, in one commit. The caller holds the lake's lock.
 
-    Raises UsageError without a reason, LakeError where the lake cannot be written; nothing is forgotten then.
+    Raises LakeError where the lake cannot be written; nothing is forgotten then.
     """
-    if not reason.strip():
-        raise UsageError("give a --reason: it is all that is kept beside the image's id")
     lake.ensure_tables(con, [FORGOTTEN])
     views.refresh(con)
     done = plan(con, before)

@@ -32,8 +32,11 @@ def forget(
     """Forget the images of these ids, of these files or the containers they lie in, of these sources, and that a query
     gives as `image_id`. `ids` may be of images that the lake never had: they are kept out.
 
-    Raises UsageError where nothing is named, a uri or source is unknown, or the query gives no image_id; LakeBusy.
+    Raises UsageError where nothing is named or no reason given, a uri or source is unknown, or the query gives no
+    image_id; LakeBusy.
     """
+    if not dry_run and not reason.strip():
+        raise UsageError("give a --reason: it is all that is kept beside the image's id")
     with lake.lock("forget", wait_s=60), lake.connect() as con:
         chosen = [*ids, *_delivered(con, "uri", uris), *_delivered(con, "source", sources)]
         if sql is not None:

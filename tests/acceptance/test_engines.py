@@ -202,21 +202,6 @@ def test_two_nights_on_beam_and_spark(mill: Mill, undisturbed: list[str]) -> Non
 
 
 @java
-def test_a_cluster_that_loses_a_worker(mill: Mill, undisturbed: list[str], cluster: Cluster, gate: Gate) -> None:
-    """The night goes on with the worker that is left; so does the next."""
-    cluster.start()
-    gate.hold()
-    run = mill.start(0, "--engine", "spark", *cluster.options)
-    gate.wait()
-    cluster.kill_worker()
-    gate.open()
-    mill.finish(run)
-    assert mill.digest() == undisturbed[0]
-    mill.curate(1, "--engine", "spark", *cluster.options)
-    assert mill.digest() == undisturbed[1]
-
-
-@java
 def test_a_killed_driver_is_taken_over_by_another_engine(
     mill: Mill, undisturbed: list[str], cluster: Cluster, gate: Gate
 ) -> None:
@@ -232,9 +217,10 @@ def test_a_killed_driver_is_taken_over_by_another_engine(
 
 
 @java
-def test_a_cluster_that_dies_is_said_and_made_up_for(
+def test_a_cluster_that_dies_and_one_that_loses_a_worker(
     mill: Mill, undisturbed: list[str], cluster: Cluster, gate: Gate
 ) -> None:
+    """The first night loses all of its cluster and is run again; the second goes on with the worker that is left."""
     cluster.start()
     gate.hold()
     run = mill.start(0, "--engine", "spark", *cluster.options, "--engine-opt", "patience_s=5")
@@ -245,6 +231,14 @@ def test_a_cluster_that_dies_is_said_and_made_up_for(
     cluster.start()
     mill.curate(0, "--engine", "spark", *cluster.options)
     assert mill.digest() == undisturbed[0]
+
+    gate.hold()
+    run = mill.start(1, "--engine", "spark", *cluster.options)
+    gate.wait()
+    cluster.kill_worker()
+    gate.open()
+    mill.finish(run)
+    assert mill.digest() == undisturbed[1]
 
 
 @pytest.mark.soak

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -89,6 +90,8 @@ def test_nothing_outlives_a_killed_driver(tmp_path: Path) -> None:
     assert cases.wait_until(lambda: not any(map(cases.runs, below)), 30)
 
 
+@pytest.mark.soak  # Spark itself waits for a minute
+@pytest.mark.skipif(not os.environ.get("GLYPHMILL_SOAK"), reason="takes a minute: make soak")
 def test_a_master_that_is_not_there_is_said() -> None:
     options = ["master=spark://127.0.0.1:1", "patience_s=1", "spark.driver.host=127.0.0.1"]
     with pytest.raises(EngineError, match=r"127\.0\.0\.1:1"):

@@ -17,6 +17,7 @@ from annotate import store
 from annotate.backends.base import Answer, Status
 from annotate.cache import AnswerCache
 from pipelines.keeping.forget import forget, read_ids
+from pipelines.why import why
 from warehouse.clean import clean, pin
 from warehouse.dataset import ShardDataset
 from warehouse.errors import LakeBusy, UsageError
@@ -159,8 +160,8 @@ def test_a_forgotten_image_stays_out(lake: Lake, made: tuple[Path, Path, dict[st
                 "SELECT count(*) FROM inputs WHERE batch = ? AND status = 'repeat'", [step]
             ).fetchone()
             assert repeats == (5,)
-        _no_problems(lake)
         clean(lake, older_than=NOW)
+    _no_problems(lake)
     assert not found_in(lake.root, [WORD.encode()])[WORD.encode()]
 
 
@@ -217,8 +218,8 @@ def test_a_purge_killed_anywhere_is_done_by_the_next(
             patch.setattr(f"warehouse.{step}", killed)
             with pytest.raises(InterruptedError):
                 clean(lake, older_than=NOW, selections=[cache])
-        _no_problems(lake)
         assert [ids["1"]] not in epoch(running)
+    _no_problems(lake)
     monkeypatch.setattr("warehouse.purge.BUSY_MS", 100)
     with closing(sqlite3.connect(lake.catalog)) as reader:
         reader.execute("BEGIN")
@@ -236,6 +237,8 @@ def test_what_is_forgotten_must_be_named_rightly(lake: Lake, tmp_path: Path) -> 
     listed.write_text(f"image_id,why\n{'ab' * 16},x\n")
     assert forget(lake, "before it comes", ids=read_ids(listed)).unknown == 1
     assert forget(lake, "again", ids=read_ids(listed)).before == 1
+    with pytest.raises(UsageError, match=r"was forgotten on .* \(before it comes\)"):
+        why(lake, "ab" * 8)
     for wrong in (
         {"ids": ["3f2a"]},
         {"ids": []},

@@ -209,6 +209,7 @@ def test_wrong_use_and_a_busy_lake(after: tuple[Path, Path], tmp_path: Path) -> 
         dates(SECOND, FIRST)
     with pytest.raises(UsageError, match="no such file or folder"):
         do(an_order(tmp_path / "new", tmp_path / "nowhere"), FIRST)
+    assert not (tmp_path / "new").exists()
     recipe, told = tmp_path / "night.toml", tmp_path / "busy.json"
     recipe.write_text(RECIPE)
     command = ["nightly", "--lake", lake, "--source", source, "--source-name", NAME, "--date", FIRST, "--quiet"]

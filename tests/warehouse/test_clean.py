@@ -67,6 +67,15 @@ def test_what_is_newer_than_the_age_is_spared(lake: Lake, con: duckdb.DuckDBPyCo
     assert all(path.exists() for path in left[1:])
 
 
+def test_parts_of_a_run_of_several_days_are_spared_together(lake: Lake) -> None:
+    parts = stage(lake, unit_rows([1], "/a"), "/a")
+    for part in parts:
+        age(lake.staged(part.table) / f"{part.name}.parquet", days=3)
+    assert len(clean(lake, dry_run=True).files) == len(parts), "nobody writes any more"
+    stage(lake, unit_rows([2], "/b"), "/b")
+    assert not clean(lake).files
+
+
 def test_a_run_goes_on_after_its_parts_were_spared(lake: Lake, con: duckdb.DuckDBPyConnection) -> None:
     parts = stage(lake, unit_rows([1, 2], "/a"), "/a")
     clean(lake)
