@@ -69,12 +69,12 @@ class Searched:
             )
         return cls(np.ascontiguousarray(hashes).view(np.uint64))
 
-    def bands_of(self, rows: NDArray[np.int64]) -> Bands:
-        """Bands of those rows, (bands, len(rows))."""
+    def cut_of(self, rows: NDArray[np.int64]) -> tuple[Bands, NDArray[np.int64]]:
+        """Bands, and where in them those rows are."""
         if self.bands is not None:
-            return self.bands[:, rows]
+            return self.bands, rows
         used, places = np.unique(rows, return_inverse=True)
-        return cut(self.words[used].view(np.uint8).reshape(len(used), BITS // 8))[:, places]
+        return cut(self.words[used].view(np.uint8).reshape(len(used), BITS // 8)), places
 
 
 @dataclass
@@ -247,20 +247,24 @@ def confirmed(
     tally.candidates += len(a)
     tally.rejected += len(a) - len(within)
     a, b, distance = a[within], b[within], distance[within]
-    first = _first_met(left.bands_of(a), right.bands_of(b), table)
+    first = _first_met(*left.cut_of(a), *right.cut_of(b), table)
     tally.found += int(np.count_nonzero(first))
     return Pairs(a[first], b[first], distance[first])
 
 
-def _first_met(x: Bands, y: Bands, table: Table) -> NDArray[np.bool_]:
-    """Which pairs of hashes with these bands, equal in those of `table`, are equal in those of no table before it."""
-    same = x == y
-    first = np.ones(same.shape[1], bool)
+def _first_met(x: Bands, a: NDArray[np.int64], y: Bands, b: NDArray[np.int64], table: Table) -> NDArray[np.bool_]:
+    """Which pairs of columns `a` of `x` and `b` of `y`, equal in a table's bands, are so in those of none before it."""
+
+    def same(band: int) -> NDArray[np.bool_]:
+        equal: NDArray[np.bool_] = x[band][a] == y[band][b]
+        return equal
+
+    first = np.ones(len(a), bool)
     for group in _OF_GROUP:
         if group[-1] < table[0]:  # met there if it has a key's worth of equal bands
-            first &= same[group[0] : group[-1] + 1].sum(axis=0) < KEY_BANDS
+            first &= sum((same(band).astype(np.int8) for band in group), np.int8(0)) < KEY_BANDS
         elif group[0] <= table[0]:  # met before if a smaller band of its own group is equal too
             for band in range(group[0], table[-1]):
                 if band not in table:
-                    first &= ~same[band]
+                    first &= ~same(band)
     return first

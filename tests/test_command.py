@@ -56,6 +56,11 @@ def test_the_commands_of_the_design_are_there() -> None:
         "verify",
         "clean",
         "snapshot",
+        "forget",
+        "pin",
+        "watch",
+        "diff",
+        "card",
         "demo",
     ]
     assert {(name,) for name in wanted} | GROUPED == set(COMMANDS)

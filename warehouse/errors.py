@@ -36,4 +36,4 @@ class MissingDependency(GlyphmillError):  # noqa: N818 - the words say what it i
 class EngineError(GlyphmillError):
     """A shuffle's work failed after all its retries, or the engine itself did; what was last seen of it."""
 
-    exit_code = 6
+    exit_code = 8

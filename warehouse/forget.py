@@ -21,7 +21,7 @@ from warehouse.forgotten import about, naming, write_listing
 from warehouse.forgotten_list import read_listing
 from warehouse.lake import Lake
 from warehouse.metadata import stored_columns
-from warehouse.schema import EDIT_SCORES, EDITS, FORGOTTEN
+from warehouse.schema import EDIT_SCORES, EDITS, FORGOTTEN, NEAR_COMPARED, NEAR_PAIRS
 
 ASKED = "SELECT image_id FROM temp.to_forget"
 _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
@@ -104,6 +104,9 @@ def leaving(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     if EDITS.name in found and EDIT_SCORES.name in stored_columns(con):
         pairs = f"SELECT pair_id FROM lake.edits WHERE {found[EDITS.name]}"
         found[EDIT_SCORES.name] = f"pair_id IN ({pairs})"
+    # pictures that stood behind one of them were compared with nothing else: the next `near` compares them
+    behind = f"SELECT b FROM lake.near_pairs WHERE link = 'same' AND a IN ({ASKED})"
+    found[NEAR_COMPARED.name] += f" OR image_id IN ({behind})"
     return found
 
 
@@ -128,8 +131,8 @@ def forget(lake: Lake, con: duckdb.DuckDBPyConnection, reason: str, before: int,
     files = {FORGOTTEN.name: pack_query(con, lake, FORGOTTEN, "SELECT * FROM new_forgotten")}
     con.unregister("new_forgotten")
     run = RunInfo("forget", engine="sql", counts={"images": done.images, **done.rows}, snapshot=lake.snapshot(con))
-    # what goes by its pairs goes before the pairs
+    # what goes by the pairs that name it goes before these pairs
     going = {table: predicate for table, predicate in leaving(con).items() if table in done.rows}
-    order = sorted(going, key=lambda table: table == EDITS.name)
+    order = sorted(going, key=lambda table: table in (EDITS.name, NEAR_PAIRS.name))
     commit(con, lake, run, {**files, **extra.files}, replace={**{t: going[t] for t in order}, **extra.replace})
     return done

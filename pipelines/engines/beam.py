@@ -106,12 +106,12 @@ class BeamEngine:
         for attempt in range(1, self.watch.attempts + 1):
             with tempfile.TemporaryFile() as said:
                 code = yield from _run(job, said, seen)
-                if code == 0:
+                if job.join is None:
+                    job = replace(job, units=[unit for unit in job.units if unit[0] not in seen])
+                if code == 0 and (job.join is not None or not job.units):
                     return
                 if attempt == self.watch.attempts:
                     raise EngineError(f"Beam gave up ({_last(said)}); what is done is not lost, run again")
-            if job.join is None:
-                job = replace(job, units=[unit for unit in job.units if unit[0] not in seen])
 
 
 def _pickled(units: Iterable[U]) -> list[tuple[int, bytes]]:

@@ -227,7 +227,7 @@ def test_a_cluster_that_dies_and_one_that_loses_a_worker(
     gate.wait()
     cluster.kill()
     gate.open()
-    assert "run again" in mill.finish(run, code=6)
+    assert "run again" in mill.finish(run, code=8)
     cluster.start()
     mill.curate(0, "--engine", "spark", *cluster.options)
     assert mill.digest() == undisturbed[0]

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import engine_rows as rows
 import engine_work as work
 import psutil
 import pytest
@@ -21,7 +22,7 @@ from warehouse.errors import EngineError, LakeError
 REPO = Path(__file__).resolve().parents[2]
 STALL_S = 4  # a busy machine may take seconds to start a process
 
-Units = list[list[work.Row]]
+Units = list[list[rows.Row]]
 
 _VALUES = st.one_of(st.none(), st.integers(-5, 5))
 _NUMBERS = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))
@@ -33,7 +34,7 @@ UNITS = st.one_of(
 
 def assert_grouped(engine: Engine, units: Units) -> None:
     """Each row is in one call of `reduce`, each key in one alone, and the rows of a call are in order."""
-    calls = list(engine.group(work.table_of, iter(units), key="key", reduce=work.whole))
+    calls = list(engine.group(rows.table_of, iter(units), key="key", reduce=rows.whole))
     assert Counter(row for call in calls for row in call) == Counter(row for unit in units for row in unit)
     keys = Counter(key for call in calls for key in {row[0] for row in call})
     assert set(keys.values()) <= {1}
@@ -42,7 +43,7 @@ def assert_grouped(engine: Engine, units: Units) -> None:
         assert call == sorted(call, key=_order)
 
 
-def _order(row: work.Row) -> tuple[object, ...]:
+def _order(row: rows.Row) -> tuple[object, ...]:
     key, value = row
     return (key.encode() if isinstance(key, str) else key, value is None, value or 0)
 
@@ -92,14 +93,15 @@ def assert_stopped_by_what_fails(engine: Engine) -> None:
     with pytest.raises(LakeError, match="the disk is full"):
         list(engine.map(work.disk_full, range(3)))
     with pytest.raises(EngineError, match=r"^ValueError: two is not welcome$"):
-        list(engine.group(work.rows_fail_on_two, range(4), key="key", reduce=work.count))
+        list(engine.group(rows.rows_fail_on_two, range(4), key="key", reduce=rows.count))
     with pytest.raises(EngineError, match=r"^ValueError: not to be reduced$"):
-        list(engine.group(work.table_of, [[("a", 1)]], key="key", reduce=work.reduce_fails))
+        list(engine.group(rows.table_of, [[("a", 1)]], key="key", reduce=rows.reduce_fails))
 
 
 RUN = """
 import sys
 sys.path[:0] = {paths!r}
+import engine_rows as rows
 import engine_work as work
 from pipelines.engines.choice import choose
 list(choose({name!r}, 2, {options!r}).map(work.pid_and_sleep, [{folder!r}] * 2))

@@ -1,4 +1,4 @@
-"""Work for the engine's tests: module-level functions, as workers import them."""
+"""Work for the engine's tests: module-level functions, as workers import them; nothing that takes long to import."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import os
 import signal
 import time
 from pathlib import Path
-
-import numpy as np
-import pyarrow as pa
 
 from pipelines.engines import beat
 from warehouse.errors import LakeError
@@ -90,38 +87,6 @@ def pid(unit: int) -> int:
 
 def disk_full_on_one(unit: int) -> int:
     return disk_full(unit) if unit == 1 else unit
-
-
-Row = tuple[int | str, int | None]
-
-
-def table_of(unit: list[Row]) -> pa.Table:
-    kind = pa.string() if unit and isinstance(unit[0][0], str) else pa.int64()
-    return pa.table({"value": pa.array([r[1] for r in unit], pa.int64()), "key": pa.array([r[0] for r in unit], kind)})
-
-
-def whole(table: pa.Table) -> list[Row]:
-    return [(row["key"], row["value"]) for row in table.to_pylist()]
-
-
-def count(table: pa.Table) -> int:
-    return int(table.num_rows)
-
-
-NUMBERED = 250_000
-
-
-def numbered(unit: int) -> pa.Table:
-    keys = np.random.default_rng(unit).integers(0, 2**60, NUMBERED)
-    return pa.table({"key": keys, "value": keys[::-1]})
-
-
-def rows_fail_on_two(unit: int) -> pa.Table:
-    return table_of([(fail_on_two(unit), 0)])
-
-
-def reduce_fails(table: pa.Table) -> int:
-    raise ValueError("not to be reduced")
 
 
 _times_ready = 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apache_beam as beam
 import engine_cases as cases
+import engine_rows as rows
 import engine_work as work
 import psutil
 import pytest
@@ -41,7 +42,7 @@ def test_group_is_a_plain_group(units: cases.Units) -> None:
 
 def test_nothing_to_do_starts_nothing() -> None:
     assert list(ENGINE.map(work.double, [])) == []
-    assert list(ENGINE.group(work.table_of, [], key="key", reduce=work.whole)) == []
+    assert list(ENGINE.group(rows.table_of, [], key="key", reduce=rows.whole)) == []
 
 
 def test_units_are_counted_as_metrics(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import engine_rows as rows
 import engine_work as work
 import psutil
 import pyarrow as pa
@@ -113,6 +114,7 @@ def test_workers_are_told_to_use_one_thread(monkeypatch: pytest.MonkeyPatch) -> 
 RUN = """
 import sys
 sys.path[:0] = {paths!r}
+import engine_rows as rows
 import engine_work as work
 from pipelines.engines.local import LocalEngine
 list(LocalEngine(workers=2).map(work.pid_and_sleep, [{folder!r}] * 2))
@@ -147,31 +149,31 @@ def test_group_in_workers(units: Units) -> None:
 
 def test_group_of_nothing() -> None:
     here = LocalEngine(workers=0)
-    assert list(here.group(work.table_of, [], key="key", reduce=work.whole)) == []
-    assert list(here.group(work.table_of, [[], []], key="key", reduce=work.whole)) == []
+    assert list(here.group(rows.table_of, [], key="key", reduce=rows.whole)) == []
+    assert list(here.group(rows.table_of, [[], []], key="key", reduce=rows.whole)) == []
 
 
 def test_many_rows_are_reduced_in_portions() -> None:
     """A million keys make several calls, and each row is in one of them."""
-    counts = list(LocalEngine(workers=2).group(work.numbered, range(4), key="key", reduce=work.count))
+    counts = list(LocalEngine(workers=2).group(rows.numbered, range(4), key="key", reduce=rows.count))
     assert len(counts) > 4
-    assert sum(counts) == 4 * work.NUMBERED
+    assert sum(counts) == 4 * rows.NUMBERED
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_what_fails_for_good_ends_the_group(workers: int) -> None:
     engine = LocalEngine(workers=workers)
     with pytest.raises(EngineError, match=r"^ValueError: two is not welcome$"):
-        list(engine.group(work.rows_fail_on_two, range(4), key="key", reduce=work.count))
+        list(engine.group(rows.rows_fail_on_two, range(4), key="key", reduce=rows.count))
     with pytest.raises(EngineError, match=r"^ValueError: not to be reduced$"):
-        list(engine.group(work.table_of, [[("a", 1)]], key="key", reduce=work.reduce_fails))
+        list(engine.group(rows.table_of, [[("a", 1)]], key="key", reduce=rows.reduce_fails))
     with pytest.raises(LakeError, match="the disk is full"):
-        list(engine.group(work.table_of, [[("a", 1)]], key="key", reduce=work.disk_full))
+        list(engine.group(rows.table_of, [[("a", 1)]], key="key", reduce=work.disk_full))
 
 
 def test_group_leaves_nothing_behind(tmp_path: Path) -> None:
     engine = LocalEngine(workers=2, scratch=str(tmp_path))
-    assert sum(engine.group(work.numbered, range(1), key="key", reduce=work.count)) == work.NUMBERED
+    assert sum(engine.group(rows.numbered, range(1), key="key", reduce=rows.count)) == rows.NUMBERED
     assert list(tmp_path.iterdir()) == []
 
 

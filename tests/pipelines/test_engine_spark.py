@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import engine_cases as cases
+import engine_rows as rows
 import engine_work as work
 import pytest
 from hypothesis import given, settings
@@ -48,9 +49,9 @@ def test_group_is_a_plain_group(units: cases.Units) -> None:
 
 def test_many_rows_are_shuffled() -> None:
     engine = choose("spark", 2, ["master=local[2]", "buckets=4"])
-    counts = list(engine.group(work.numbered, range(4), key="key", reduce=work.count))
+    counts = list(engine.group(rows.numbered, range(4), key="key", reduce=rows.count))
     assert len(counts) == 4
-    assert sum(counts) == 4 * work.NUMBERED
+    assert sum(counts) == 4 * rows.NUMBERED
 
 
 def test_a_job_left_early_is_cancelled(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_the_session_is_kept_for_the_same_conf_and_quiet(capfd: pytest.CaptureFi
 def test_nothing_to_do_starts_no_session() -> None:
     nowhere = SparkEngine({"spark.master": "spark://127.0.0.1:1"})
     assert list(nowhere.map(work.double, [])) == []
-    assert list(nowhere.group(work.table_of, [], key="key", reduce=work.whole)) == []
+    assert list(nowhere.group(rows.table_of, [], key="key", reduce=rows.whole)) == []
 
 
 def test_no_java_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from balance_lakes import put
+from decision_lakes import fill, image_id, new_lake
 from kept_lakes import curated, deliver, found_in
 
 from annotate import store
@@ -119,8 +120,8 @@ def test_nothing_of_a_forgotten_image_is_left(
     assert (swept.purged.images, swept.purged.erased, swept.purged.captions) == (2, 1, 1)
     assert found_in(lake.root, needles) == {needle: [] for needle in needles}
     assert not found_in(cache, [WORD.encode()])[WORD.encode()]
-    for image_id in gone:
-        named = found_in(lake.root, [image_id.encode()])[image_id.encode()]
+    for victim in gone:
+        named = found_in(lake.root, [victim.encode()])[victim.encode()]
         assert all(path.startswith(("tables/main/forgotten/", "catalog.sqlite")) for path in named), named
     _no_problems(lake)
     assert epoch(running) == [[i for i in batch if i not in gone] for batch in before], "and so after clean"
@@ -253,3 +254,13 @@ def test_what_is_forgotten_must_be_named_rightly(lake: Lake, tmp_path: Path) -> 
     (tmp_path / "ids.jsonl").write_text('{"image": "x"}\n')
     with pytest.raises(UsageError, match="image_id"):
         read_ids(tmp_path / "ids.jsonl")
+
+
+def test_what_stood_behind_a_forgotten_image_is_compared_again(tmp_path: Path) -> None:
+    lake = new_lake(tmp_path / "lake")
+    fill(lake, ["leader", "behind", "other"], pairs=[{"a": "leader", "b": "behind", "link": "same"}])
+    put(lake, "near_compared", [{"image_id": image_id(n), "version": "1"} for n in ("leader", "behind", "other")])
+    forget(lake, "x", ids=[image_id("leader")])
+    with lake.connect(read_only=True) as con:
+        assert con.execute("SELECT image_id FROM near_compared").fetchall() == [(image_id("other"),)]
+        assert con.execute("SELECT count(*) FROM near_pairs").fetchone() == (0,)
