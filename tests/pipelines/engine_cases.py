@@ -27,9 +27,15 @@ Units = list[list[rows.Row]]
 _VALUES = st.one_of(st.none(), st.integers(-5, 5))
 _NUMBERS = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))
 _WORDS = st.text("ab字\n", max_size=3)
-UNITS = st.one_of(
-    *(st.lists(st.lists(st.tuples(keys, _VALUES), min_size=1), max_size=6) for keys in (_NUMBERS, _WORDS))
-)
+
+
+def _units(least: int) -> st.SearchStrategy[Units]:
+    kinds = (st.lists(st.tuples(keys, _VALUES), min_size=max(least, 1), max_size=12) for keys in (_NUMBERS, _WORDS))
+    return st.one_of(*(st.lists(rows_of_one, min_size=least, max_size=6) for rows_of_one in kinds))
+
+
+UNITS = _units(0)
+BUSY = _units(4)  # for engines where each example is seconds: none of them next to nothing
 
 
 def assert_grouped(engine: Engine, units: Units) -> None:

@@ -42,7 +42,7 @@ def test_what_ends_a_job() -> None:
 
 
 @settings(max_examples=3)
-@given(units=cases.UNITS)
+@given(units=cases.BUSY)
 def test_group_is_a_plain_group(units: cases.Units) -> None:
     cases.assert_grouped(ENGINE, units)
 
