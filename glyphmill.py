@@ -74,6 +74,14 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         )
     if number in (errno.EROFS, errno.EACCES, errno.EPERM) or "readonly database" in text:
         return f"cannot write ({_first_line(text)}); check the folder's permissions, the lake is unharmed", 3
+    if "duckdb" in sys.modules:
+        from warehouse.files import gone_away
+
+        if isinstance(error, Exception) and (away := gone_away(error)):
+            return (
+                f"{away} cannot be reached ({_first_line(text)}); run the same command again, the lake is unharmed",
+                3,
+            )
     return None
 
 

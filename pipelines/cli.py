@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +13,7 @@ from pipelines.options import (
     DECISIONS,
     PASSES,
     BatchOption,
+    CatalogOption,
     DatasetOption,
     EngineName,
     EngineOption,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from pipelines.recipe import Recipe
     from warehouse.sources import Source
 
+WAIT_S = 600.0  # for the lake's lock, where another scan is committing
+
 app = typer.Typer(no_args_is_help=True)
 recipes = typer.Typer(no_args_is_help=True, help="Check and show recipes.")
 app.add_typer(recipes, name="recipe", rich_help_panel="Decisions")
@@ -50,6 +53,7 @@ def curate(
     workers: WorkersOption = CORES,
     engine: EngineOption = EngineName.local,
     engine_opt: EngineOptOption = None,
+    catalog: CatalogOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -79,6 +83,7 @@ def curate(
         source_name=source_name,
         batch=batch,
         dataset=dataset,
+        catalog=catalog,
     )
     if done.inspected.unread or done.inspected.failed or done.inspected.errors:
         typer.echo(str(done.inspected), err=True)
@@ -96,6 +101,7 @@ def scan(
     workers: WorkersOption = CORES,
     engine: EngineOption = EngineName.local,
     engine_opt: EngineOptOption = None,
+    catalog: CatalogOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -114,11 +120,12 @@ def scan(
         return
     with bar("scan", enabled=not quiet) as show:
         done = job.scan(
-            Lake.open_or_create(lake),
+            Lake.open_or_create(lake, catalog=catalog),
             source,
             batch=batch,
             source_name=source_name,
             engine=chosen_engine(engine, workers, engine_opt),
+            wait_s=WAIT_S,
             progress=show,
         )
     typer.echo(str(done))
@@ -295,7 +302,7 @@ def demo(
 
 
 def _print_plan(
-    lake: Path,
+    lake: PurePath,
     source: Source,
     batch: str,
     source_name: str | None,

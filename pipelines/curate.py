@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 from pipelines.decide import DecideSummary
 from pipelines.engines import Engine
@@ -32,7 +32,7 @@ class CurateSummary:
 
 
 def curate(
-    root: Path,
+    root: str | PurePath,
     source: Source,
     recipe: Recipe,
     *,
@@ -41,14 +41,16 @@ def curate(
     source_name: str | None = None,
     batch: str = "default",
     dataset: str = "main",
+    catalog: str | None = None,
 ) -> CurateSummary:
     """Run the passes on the lake at `root`, which is made if it is not there; each pass commits by itself.
 
-    What an interrupted run has committed or staged is not done again. Raises UsageError, before any byte is read, where
-    the recipe asks for what this machine cannot measure; LakeBusy where another run holds the lake.
+    `catalog`: of a new lake (`Lake.create`). What an interrupted run has committed or staged is not done again. Raises
+    UsageError, before any byte is read, where the recipe asks for what this machine cannot measure; LakeBusy where
+    another run holds the lake.
     """
     inspecting = chosen_extractors(recipe)
-    lake = Lake.open_or_create(root)
+    lake = Lake.open_or_create(root, catalog=catalog)
 
     def scanning(show: Progress) -> ScanSummary:
         return scan(lake, source, batch=batch, source_name=source_name, engine=engine, progress=show)

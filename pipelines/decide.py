@@ -77,7 +77,7 @@ def decide(lake: Lake, recipe: Recipe, *, progress: Progress = silent) -> Decide
     """
     started = time.monotonic()
     with lake.lock("decide"):
-        lake.tmp.mkdir(exist_ok=True)  # where what does not fit in memory goes
+        lake.tmp.mkdir(parents=True, exist_ok=True)  # where what does not fit in memory goes
         con = lake.connect()
         try:
             ensure_tables(lake, con, recipe)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import duckdb
@@ -26,6 +26,7 @@ from pipelines.engines import Engine
 from pipelines.extractors.header import SUFFIXES
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe
+from warehouse import storage
 from warehouse.buckets import nearest_sql
 from warehouse.commit import CommitResult, RunInfo, commit, forget_staged
 from warehouse.lake import Lake
@@ -44,7 +45,7 @@ PLAN = "export"
 class ExportUnit:
     """Images for one shard: the plan file `staging/export/<key>.parquet` names them and where their bytes lie."""
 
-    lake: Path
+    lake: PurePath
     suffix: str
     key: str
 
@@ -135,7 +136,7 @@ def export(
             summary.committed = commit(con, lake, run, files, parts)
             forget_staged(lake, parts)
         for unit in units:
-            _plan_file(lake.root, unit.key).unlink(missing_ok=True)
+            storage.delete(_plan_file(lake, unit.key))
     return summary
 
 
@@ -156,20 +157,18 @@ def plan(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe, shard_bytes
         ).to_arrow_table()
         content = json.dumps(rows.to_pylist(), ensure_ascii=False)
         key = shard_key(rows["image_id"].to_pylist(), hashlib.sha256(content.encode()).hexdigest())
-        file = _plan_file(lake.root, key)
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_suffix(".tmp")
-            pq.write_table(rows, temporary)
-            temporary.rename(file)
+        file = _plan_file(lake, key)
+        if not storage.exists(file):
+            with storage.replacing(file, lake.tmp) as temporary:
+                pq.write_table(rows, temporary)
         yield ExportUnit(lake.root, suffix, key)
 
 
 def write_unit(unit: ExportUnit) -> Exported:
     """Write one shard from its plan and stage its rows of `shard_index`. Pure in its inputs: retried freely."""
-    lake = Lake.open(unit.lake)
+    lake = Lake(unit.lake)
     name = content_key("shard", unit.suffix, unit.key)
-    rows = pq.read_table(_plan_file(unit.lake, unit.key)).to_pylist()
+    rows = pq.read_table(pa.BufferReader(storage.read(_plan_file(lake, unit.key)))).to_pylist()
     done = find_part(lake, SHARD_INDEX.name, name, unit.key)
     if done is not None and done.rows == len(rows):
         return Exported(done, ())
@@ -183,7 +182,7 @@ def write_unit(unit: ExportUnit) -> Exported:
         yield first
         yield from samples
 
-    written = write_shard(lake.pool, unit.suffix, every(), key=unit.key)
+    written = write_shard(lake.pool, unit.suffix, every(), key=unit.key, scratch=lake.tmp)
     part = write_part(lake, SHARD_INDEX, name, unit.key, pa.Table.from_pylist(written.rows, schema=SHARD_INDEX.arrow))
     return Exported(part, tuple(unstored))
 
@@ -211,11 +210,11 @@ def _flat(image_id: str, row: Mapping[str, Any]) -> dict[str, object]:
     return {"image_id": image_id, **{name: "" if value is None else value for name, value in row.items()}}
 
 
-def _plan_file(lake: Path, key: str) -> Path:
-    return lake / "staging" / PLAN / f"{key}.parquet"
+def _plan_file(lake: Lake, key: str) -> PurePath:
+    return lake.staged(PLAN) / f"{key}.parquet"
 
 
-def _place(con: duckdb.DuckDBPyConnection, recipe: Recipe, new_index: list[Path]) -> tuple[str, int]:
+def _place(con: duckdb.DuckDBPyConnection, recipe: Recipe, new_index: Sequence[PurePath]) -> tuple[str, int]:
     """Make the temporary table `placed`: stored images at each of the recipe's scales. Version, row count."""
     new = f"UNION ALL SELECT image_id FROM read_parquet({[str(p) for p in new_index]})" if new_index else ""
     _find_placeable(con, recipe)

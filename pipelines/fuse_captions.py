@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 import duckdb
 
@@ -31,7 +31,7 @@ ORIGIN = f"fuse:{VERSION}"
 class Piece:
     """Images whose id begins with `prefix`; `part` names the part that is made of their captions."""
 
-    lake: Path
+    lake: PurePath
     prefix: str
     part: str
 

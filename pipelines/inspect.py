@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import duckdb
@@ -375,7 +375,7 @@ def _stored_rows(con: duckdb.DuckDBPyConnection, before: Mapping[str, Table]) ->
 
 def _items(
     con: duckdb.DuckDBPyConnection,
-    pool: Path,
+    pool: PurePath,
     order: Mapping[str, int],
     rows: Mapping[str, Mapping[str, dict[str, Any]]],
 ) -> Iterator[tuple[str, int, Item]]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any, cast
 
 from pipelines.decode import decode_full, decoder_versions
@@ -18,6 +18,7 @@ from pipelines.extractors import discover
 from pipelines.extractors.base import CaptionText, Described, Extractor, Sample
 from pipelines.header import read_header
 from pipelines.reasons import FAULTS, Reason, UnreadableError, one_line
+from warehouse import storage
 from warehouse.files import told
 from warehouse.lake import Lake
 from warehouse.parts import Part, key, write_part
@@ -122,12 +123,11 @@ def work(job: Inspection) -> Inspected:
 
     A unit that died under a former worker is done again in the careful way, each image in a process of its own.
     """
-    lake = Lake(Path(job.lake))
+    lake = Lake(job.lake)
     attempt = attempt_path(lake, job)
-    died_before = attempt.exists()
+    died_before = storage.exists(attempt)
     with told("staging parts"):
-        attempt.parent.mkdir(parents=True, exist_ok=True)
-        attempt.touch()
+        storage.mark(attempt)
     findings: list[Findings] = []
     look = partial(_look, job.folders)
     with examiner(look, _lost, careful=died_before, seconds=job.image_seconds) as see:
@@ -145,7 +145,7 @@ def work(job: Inspection) -> Inspected:
         if rows:
             table = extractors[name].table
             parts.append(write_part(lake, table, part, job.name, table.from_rows(rows)))
-    attempt.unlink(missing_ok=True)
+    storage.delete(attempt)
     errors = Counter(
         f"{name}: {str(row['error']).split(':')[0]}"
         for f in findings
@@ -156,7 +156,7 @@ def work(job: Inspection) -> Inspected:
     return Inspected(tuple(parts), len(job.items) - len(unread), dict(errors), unread)
 
 
-def attempt_path(lake: Lake, job: Inspection) -> Path:
+def attempt_path(lake: Lake, job: Inspection) -> PurePath:
     """The mark that the unit was begun; gone again when it is finished, so one that is there tells of a death."""
     return lake.staging / "attempts" / key("inspect", job.name, job.parts)
 

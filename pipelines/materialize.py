@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipelines.default_caption import DEFAULT_CAPTION, choices
 from pipelines.progress import Progress, silent
+from warehouse import storage
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.shards import ShardSample, shard_key, write_shard
@@ -82,11 +83,9 @@ def _runs(places: list[_Place], shard_bytes: int) -> Iterator[list[_Place]]:
         yield run
 
 
-def _from_pool(pool: Path, run: list[_Place]) -> Iterator[ShardSample]:
+def _from_pool(pool: PurePath, run: list[_Place]) -> Iterator[ShardSample]:
     for place in run:
-        with open(pool / place.shard, "rb") as file:
-            file.seek(place.offset)
-            data = file.read(place.size)
-            file.seek(place.json_offset)
-            meta = json.loads(file.read(place.json_size))
-        yield ShardSample(place.image_id, data, meta, place.caption)
+        shard = pool / place.shard
+        image, meta = (shard, place.offset, place.size), (shard, place.json_offset, place.json_size)
+        data, told = storage.read_ranges([image, meta])
+        yield ShardSample(place.image_id, data, json.loads(told), place.caption)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import duckdb
@@ -32,7 +32,7 @@ from pipelines.recipe import Recipe
 from pipelines.scan import ScanSummary, measured_by, scan
 from pipelines.scan_unit import version_of
 from warehouse.errors import UsageError
-from warehouse.lake import CATALOG, Lake, quoted
+from warehouse.lake import Lake, quoted
 from warehouse.sources import Source, Unit
 from warehouse.sources.portion import from_text
 
@@ -47,7 +47,7 @@ class Order:
     """What a night is to do. `wait_s`: for the lake's lock; `only`: one pass by name; `annotate`: called with the lake
     and the name under which its caps count."""
 
-    root: Path
+    root: PurePath
     where: Where
     recipe: Recipe
     dataset: str = "main"
@@ -93,7 +93,7 @@ def nightly(order: Order, summary: NightSummary, *, engine: Engine, bar: Bar) ->
     began = time.monotonic()
     recipe = order.recipe
     inspecting = chosen_extractors(recipe)
-    if not (order.root / CATALOG).exists():
+    if not Lake.is_there(order.root):
         order.where.sources(summary.night, None)  # no lake is left behind where there is no source
     lake = Lake.open_or_create(order.root)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from pathlib import Path
+from pathlib import PurePath
 
 import duckdb
 import pyarrow as pa
@@ -282,7 +282,7 @@ class _Writing:
         }
 
 
-def _row(con: duckdb.DuckDBPyConnection, lake: Lake, night: Night) -> list[Path]:
+def _row(con: duckdb.DuckDBPyConnection, lake: Lake, night: Night) -> list[PurePath]:
     con.register("night_row", NIGHTS.from_rows([{**vars(night), "roots": list(night.roots)}]))
     try:
         return pack_query(con, lake, NIGHTS, "SELECT * FROM night_row")

@@ -18,7 +18,7 @@ from pipelines.nightly_list import everything, find_night, nights, unseen
 from pipelines.passes import passes
 from pipelines.recipe import Recipe
 from pipelines.scan import UNIT_SAMPLES
-from warehouse.lake import CATALOG, Lake
+from warehouse.lake import Lake
 from warehouse.sources.portion import samples_in, units_of
 
 #: What of a run's counts its seconds were spent on, by command; None: all of them together.
@@ -84,7 +84,7 @@ def plan(order: Order, night: str, annotator: str | None = None) -> NightPlan:
     inspecting = chosen_extractors(order.recipe)
     steps = passes(order.recipe, inspecting, annotating=annotator is not None)
     models = [f"{e.name} {version_of(e, folders())}" for e in inspecting] + ([annotator] if annotator else [])
-    if not (order.root / CATALOG).exists():
+    if not Lake.is_there(order.root):
         found = [unit for unit, _ in units_of(everything(order.where.sources(night, None)), UNIT_SAMPLES)]
         samples = sum(samples_in(unit) or 0 for unit in found)
         expected = tuple(PassPlan(p.name, samples if p.name == "scan" else None, None) for p in steps)

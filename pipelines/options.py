@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from warehouse.places import place
 
 if TYPE_CHECKING:
     from pipelines.engines import Engine
@@ -23,7 +25,26 @@ class EngineName(StrEnum):
 
 
 LakeOption = Annotated[
-    Path, typer.Option("--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake.", show_default=False)
+    PurePath,
+    typer.Option(
+        "--lake",
+        "-L",
+        envvar="GLYPHMILL_LAKE",
+        help="Folder of the lake, or s3://bucket/prefix.",
+        show_default=False,
+        parser=place,
+        metavar="LAKE",
+    ),
+]
+CatalogOption = Annotated[
+    str | None,
+    typer.Option(
+        "--catalog",
+        envvar="GLYPHMILL_CATALOG",
+        metavar="WHERE",
+        help="Of a new lake: postgres: and a libpq string without a password, or a SQLite file.",
+        show_default=False,
+    ),
 ]
 RecipeOption = Annotated[
     str,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
@@ -17,6 +16,7 @@ from pipelines.nightly_list import These
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, installed_tables, loads
 from pipelines.scan import ScanSummary, scan
+from warehouse import storage
 from warehouse.errors import LakeError
 from warehouse.lake import Lake
 from warehouse.schema import ERRORS
@@ -40,9 +40,9 @@ class Foreground(LocalEngine):
             setup()
         for unit in units:
             if isinstance(unit, scan_unit.Job):
-                scan_unit.attempt_path(Lake(Path(unit.delivery.lake)), unit).unlink(missing_ok=True)
+                storage.delete(scan_unit.attempt_path(Lake(unit.delivery.lake), unit))
             elif isinstance(unit, inspect_unit.Inspection):
-                inspect_unit.attempt_path(Lake(Path(unit.lake)), unit).unlink(missing_ok=True)
+                storage.delete(inspect_unit.attempt_path(Lake(unit.lake), unit))
             yield Result(unit, value=work(unit))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -44,7 +44,7 @@ def funnel(con: duckdb.DuckDBPyConnection) -> Table:
     return table
 
 
-def print_funnel(root: Path) -> None:
+def print_funnel(root: str | PurePath) -> None:
     """Print the funnel of the lake at `root`."""
     from rich.console import Console
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 
@@ -134,10 +134,10 @@ def scan(
     return summary
 
 
-def dry_run(root: str | Path, source: Source, *, batch: str = "default", source_name: str | None = None) -> Plan:
+def dry_run(root: str | PurePath, source: Source, *, batch: str = "default", source_name: str | None = None) -> Plan:
     """What `scan` would do with the lake at `root`, which need not be there yet. Nothing is read or written."""
     units = source.units(UNIT_SAMPLES)
-    if not (Path(root) / "catalog.sqlite").exists():
+    if not Lake.is_there(root):
         return Plan(sum(1 for _ in units), 0)
     lake, summary = Lake.open(root, read_only=True), ScanSummary()
     con = lake.connect(read_only=True)

@@ -7,14 +7,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 from pipelines.decode import decoder_versions
 from pipelines.examine import IMAGE_SECONDS, Task, examine, examiner, nothing_found
 from pipelines.extractors import in_scan
 from pipelines.extractors.base import Extractor
 from pipelines.reasons import Reason
-from warehouse import sources
+from warehouse import sources, storage
 from warehouse.files import told
 from warehouse.lake import Lake
 from warehouse.parts import Part, key, write_part
@@ -89,25 +89,24 @@ def work(job: Job) -> Done:
 
     A unit that died under a former worker is done again in the careful way, each image in a process of its own.
     """
-    lake = Lake(Path(job.delivery.lake))
+    lake = Lake(job.delivery.lake)
     attempt = attempt_path(lake, job)
-    died_before = attempt.exists()
+    died_before = storage.exists(attempt)
     with told("staging parts"):
-        attempt.parent.mkdir(parents=True, exist_ok=True)
-        attempt.touch()
+        storage.mark(attempt)
     rows = _rows(job, careful=died_before)
     tables = scan_tables(in_scan(job.delivery.folders))
     unit = job.unit.key
     parts = tuple(
         write_part(lake, tables[table], name, unit, tables[table].from_rows(rows[table])) for table, name in job.parts
     )
-    attempt.unlink(missing_ok=True)
+    storage.delete(attempt)
     inputs = rows[INPUTS.name]
     reasons = Counter(str(row["error"]).split(":")[0] for row in inputs if row["status"] == "error")
     return Done(parts, len(inputs), dict(reasons))
 
 
-def attempt_path(lake: Lake, job: Job) -> Path:
+def attempt_path(lake: Lake, job: Job) -> PurePath:
     """The mark that the job was begun; gone again when it is finished, so one that is there tells of a death."""
     return lake.staging / "attempts" / key(job.unit.key, job.parts)
 

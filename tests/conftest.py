@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from postgres_server import PostgresServer, binaries
+from s3_server import S3Server
 
 # No clock decides a test, and the same examples are tried everywhere.
 settings.register_profile("suite", deadline=None, derandomize=True)
@@ -22,3 +27,38 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set GLYPHMILL_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server of our own, on loopback; skipped with a reason where the machine has none."""
+    found = binaries()
+    if found is None:
+        pytest.skip("no PostgreSQL here: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="glyphmill-pg-"))
+    folder.chmod(0o755)  # where the unprivileged user that it runs as gets in
+    server = PostgresServer(folder, found)
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A real S3 protocol server of our own, on loopback, which this process and its children are led to."""
+    pytest.importorskip("moto", reason="no S3 server here: pip install 'moto[server]'")
+    server = S3Server()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        yield server
+    server.stop()
+
+
+@pytest.fixture
+def faults(s3: S3Server) -> Iterator[S3Server]:
+    """The same server while every twentieth request fails."""
+    s3.faults = 0.05
+    yield s3
+    s3.faults = 0.0

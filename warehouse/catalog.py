@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 import duckdb
 
 from warehouse.lake import Lake
 from warehouse.metadata import METADATA
+from warehouse.places import place
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,10 @@ class DataFile:
     """One data file that counts now, with its delete file where rows of it were deleted."""
 
     table: str
-    path: Path
+    path: PurePath
     rows: int
     size: int
-    deletes: Path | None
+    deletes: PurePath | None
     deleted: int
 
 
@@ -49,7 +50,7 @@ def data_files(con: duckdb.DuckDBPyConnection, lake: Lake) -> list[DataFile]:
     ]
 
 
-def known_files(con: duckdb.DuckDBPyConnection, lake: Lake) -> set[Path]:
+def known_files(con: duckdb.DuckDBPyConnection, lake: Lake) -> set[PurePath]:
     """Every file that any snapshot still in the catalog refers to, and those it has scheduled for deletion."""
     found = con.execute(
         f"""
@@ -63,9 +64,9 @@ def known_files(con: duckdb.DuckDBPyConnection, lake: Lake) -> set[Path]:
         f"SELECT path, path_is_relative FROM {METADATA}.ducklake_files_scheduled_for_deletion"
     ).fetchall()
     return {_place(lake, *row) for row in found} | {
-        lake.tables / path if relative else Path(path) for path, relative in scheduled
+        lake.tables / path if relative else place(path) for path, relative in scheduled
     }
 
 
-def _place(lake: Lake, table: str, path: str, relative: bool) -> Path:
-    return lake.files(table) / path if relative else Path(path)
+def _place(lake: Lake, table: str, path: str, relative: bool) -> PurePath:
+    return lake.files(table) / path if relative else place(path)

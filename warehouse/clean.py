@@ -13,14 +13,15 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 
+from warehouse import storage
 from warehouse.catalog import known_files
 from warehouse.erase import only_tombstones
 from warehouse.errors import LakeError, UsageError
-from warehouse.files import replacing, told
+from warehouse.files import told
 from warehouse.lake import CATALOG, Lake
 from warehouse.purge import Purged, finish, purge
 
@@ -31,7 +32,7 @@ DAY = timedelta(days=1)
 class Swept:
     """What went, or would go: paths below the lake with their bytes, expired snapshots, and what was forgotten."""
 
-    files: dict[Path, int] = field(default_factory=dict)
+    files: dict[PurePath, int] = field(default_factory=dict)
     snapshots: list[int] = field(default_factory=list)
     purged: Purged = field(default_factory=Purged)
 
@@ -80,50 +81,56 @@ def _sweep(
     if expire is not None and not swept.purged.images:
         swept.snapshots = _expire(lake, con, expire, dry_run=dry_run)
     before = time.time() - older_than.total_seconds()
-    live = _last_staged(lake) > before
-    for path in leftovers(lake, con):
-        try:
-            modified, size = _newest(path)
-        except FileNotFoundError:
-            continue  # its owner finished just now
-        if modified > before or (live and path.is_relative_to(lake.staging)):
+    lake.check_lock()
+    live = max((staged.modified for staged in storage.listing(lake.staging)), default=0.0) > before
+    for left in leftovers(lake, con):
+        if left.modified > before or (live and left.path.is_relative_to(lake.staging)):
             continue
-        swept.files[path.relative_to(lake.root)] = size
+        within = lake.root if left.path.is_relative_to(lake.root) else lake.local
+        swept.files[left.path.relative_to(within)] = left.size
         if not dry_run:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            if isinstance(left.path, Path) and left.path.is_dir():
+                shutil.rmtree(left.path)
+            else:
+                storage.delete(left.path)
 
 
-def leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[Path]:
+def leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[storage.Stored]:
     """Files, and folders under tmp, that count for nothing: of any age."""
     known = known_files(con, lake)
-    yield from sorted(p for p in lake.tables.rglob("*") if p.is_file() and p not in known)
-    yield from sorted(p for p in lake.staging.rglob("*") if p.is_file())
+    yield from (found for found in storage.listing(lake.tables) if found.path not in known)
+    yield from storage.listing(lake.staging)
     shards = {row[0] for row in con.execute("SELECT DISTINCT shard FROM shard_index").fetchall()}
-    unnamed = sorted(p for p in lake.pool.glob("*") if p.is_file() and p.name not in shards)
-    yield from (p for p in unnamed if not only_tombstones(p))
-    yield from sorted(lake.tmp.glob("*"))
-    yield from sorted(lake.root.glob(f"{CATALOG}.new*"))
+    unnamed = [found for found in storage.listing(lake.pool) if found.path.name not in shards]
+    yield from (f for f in unnamed if not (isinstance(f.path, Path) and only_tombstones(f.path)))
+    for path in (*sorted(lake.tmp.glob("*")), *sorted(lake.local.glob(f"{CATALOG}.new*"))):
+        try:
+            yield _newest(path)
+        except FileNotFoundError:
+            continue  # its owner finished just now
 
 
 def pin(lake: Lake, name: str, snapshot: int) -> None:
     """Keep a snapshot for as long as the pin is there: what a training run reads from. One snapshot a name."""
     if not name or "/" in name or name.startswith("."):
         raise UsageError(f"'{name}' cannot name a pin: use letters, digits, - and _")
-    with told(f"pinning snapshot {snapshot}", lake.root), replacing(lake.root / "pins" / name) as temporary:
-        temporary.write_text(f"{snapshot}\n")
+    with told(f"pinning snapshot {snapshot}", lake.root):
+        storage.write(lake.root / "pins" / name, f"{snapshot}\n".encode())
 
 
 def unpin(lake: Lake, name: str) -> None:
     """Let the next expiry take the snapshot."""
-    (lake.root / "pins" / name).unlink(missing_ok=True)
+    storage.delete(lake.root / "pins" / name)
 
 
 def pins(lake: Lake) -> dict[str, int]:
     """Pinned snapshots by name. Raises LakeError where a pin cannot be read: nothing is expired on a guess."""
     found = {}
-    for path in sorted((lake.root / "pins").glob("[!.]*")):
+    for path in (stored.path for stored in storage.listing(lake.root / "pins")):
+        if path.name.startswith("."):
+            continue
         try:
-            found[path.name] = int(path.read_text())
+            found[path.name] = int(storage.read(path))
         except ValueError as error:
             raise LakeError(f"the pin {path} holds no snapshot number: write one into it or remove it") from error
     return found
@@ -137,24 +144,14 @@ def _expire(lake: Lake, con: duckdb.DuckDBPyConnection, age: timedelta, *, dry_r
     ).fetchall()
     going = [row[0] for row in old if row[0] not in kept]
     if going and not dry_run:
+        lake.check_lock()
         con.execute(f"CALL ducklake_expire_snapshots('lake', versions => {going})")
     if not dry_run:  # also what an expiry that was killed has left
         con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
     return going
 
 
-def _last_staged(lake: Lake) -> float:
-    """When the youngest staged file was written; 0 where there is none."""
-    last = 0.0
-    for path in lake.staging.rglob("*"):
-        try:
-            last = max(last, path.stat().st_mtime if path.is_file() else 0.0)
-        except FileNotFoundError:
-            continue  # committed just now
-    return last
-
-
-def _newest(path: Path) -> tuple[float, int]:
-    """When a file, or the newest within a folder, was written, and the bytes of all of it."""
+def _newest(path: Path) -> storage.Stored:
+    """A file, or a folder as new as the newest within it, with the bytes of all of it."""
     stats = [p.stat() for p in (path, *path.rglob("*"))] if path.is_dir() else [path.stat()]
-    return max(s.st_mtime for s in stats), sum(s.st_size for s in stats)
+    return storage.Stored(path, sum(s.st_size for s in stats), max(s.st_mtime for s in stats))

@@ -6,18 +6,28 @@ import re
 import sys
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
 
 from warehouse.errors import LakeError, UsageError
+from warehouse.places import place
 
 app = typer.Typer(no_args_is_help=True)
 
 PANEL = "The lake"
 LakeOption = Annotated[
-    Path, typer.Option("--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake.", show_default=False)
+    PurePath,
+    typer.Option(
+        "--lake",
+        "-L",
+        envvar="GLYPHMILL_LAKE",
+        help="Folder of the lake, or s3://bucket/prefix.",
+        show_default=False,
+        parser=place,
+        metavar="LAKE",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from warehouse import views
+from warehouse import fence, storage, views
 from warehouse.files import sync, told
 from warehouse.lake import Lake, quoted
 from warehouse.merge import state_columns, superseded
@@ -72,7 +70,7 @@ def commit_parts(
         lake.ensure_tables(con, tables.values())
         views.refresh(con)
         new = uncommitted(con, parts)
-        files: dict[str, list[Path]] = {}
+        files: dict[str, list[PurePath]] = {}
         for name in sorted({p.table for p in new}):
             files[name] = pack(con, lake, tables[name], [p for p in new if p.table == name])
         replace = {t: superseded(tables[t], paths) for t, paths in files.items() if paths and state_columns(tables[t])}
@@ -84,7 +82,7 @@ def commit_parts(
 def forget_staged(lake: Lake, parts: Iterable[Part]) -> None:
     """Remove the staged files of committed parts."""
     for part in parts:
-        part_path(lake, part.table, part.name).unlink(missing_ok=True)
+        storage.delete(part_path(lake, part.table, part.name))
 
 
 def uncommitted(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> list[Part]:
@@ -104,7 +102,7 @@ def commit(
     con: duckdb.DuckDBPyConnection,
     lake: Lake,
     run: RunInfo,
-    files: Mapping[str, Sequence[Path]],
+    files: Mapping[str, Sequence[PurePath]],
     parts: Sequence[Part] = (),
     replace: Mapping[str, str] | None = None,
 ) -> CommitResult:
@@ -115,7 +113,7 @@ def commit(
     another run writes the lake, LakeError where the disk is full; the lake is then as it was.
     """
     replace = replace or {}
-    rows = {table: sum(pq.read_metadata(p).num_rows for p in paths) for table, paths in files.items()}
+    rows = {table: sum(storage.parquet_metadata(p).num_rows for p in paths) for table, paths in files.items()}
     with lake.lock(f"commit of the {run.command}"), told(f"committing the {run.command}", lake.root):
         started = time.time() - 1
         con.execute("BEGIN")
@@ -137,10 +135,14 @@ def commit(
             _register_rows(con, lake, RUNS, [_run_row(run_id, run)])
             _register_rows(con, lake, PARTS, [_part_row(run_id, p) for p in parts])
             _sync_since(lake, {*replace}, started)
+            fence.sign(con, lake.token, run.command)
             con.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             with suppress(duckdb.Error):  # the failure itself may have ended the transaction
                 con.execute("ROLLBACK")
+            refused = fence.told(error, lake.root) if isinstance(error, duckdb.Error) else None
+            if refused is not None:
+                raise refused from error
             raise
         return CommitResult(run_id, lake.snapshot(con), True, rows)
 
@@ -166,18 +168,18 @@ def _any_row(con: duckdb.DuckDBPyConnection, replace: Mapping[str, str]) -> bool
     )
 
 
-def _own_name(path: Path, table: str, taken: set[str]) -> Path:
+def _own_name(path: PurePath, table: str, taken: set[str]) -> PurePath:
     """The file under a name that the catalog never had: two entries of one name would be swept together one day."""
     own, number = path, 1
     while f"{table}/{own.name}" in taken:
         number += 1
         own = path.with_name(f"{path.stem}-{number}.parquet")  # what _AGAIN undoes
-    if own != path and not own.exists():
-        os.link(path, own)
+    if own != path and not storage.exists(own):
+        storage.same_again(path, own)
     return own
 
 
-def _register(con: duckdb.DuckDBPyConnection, table: str, paths: Sequence[Path]) -> None:
+def _register(con: duckdb.DuckDBPyConnection, table: str, paths: Sequence[PurePath]) -> None:
     if paths:
         listed = ", ".join(quoted(p) for p in paths)
         con.execute(f"CALL ducklake_add_data_files('lake', '{table}', [{listed}], allow_missing => true)")
@@ -209,8 +211,9 @@ def _part_row(run_id: str, part: Part) -> dict[str, object]:
 
 
 def _sync_since(lake: Lake, tables: set[str], started: float) -> None:
-    """DuckLake's delete files are on disk before the commit that names them."""
+    """DuckLake's delete files are on disk before the commit that names them. An object store says so itself."""
     for table in tables:
-        for path in lake.files(table).glob("*-delete.parquet"):
+        folder = lake.files(table)
+        for path in folder.glob("*-delete.parquet") if isinstance(folder, Path) else ():
             if path.stat().st_mtime >= started:
                 sync(path)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from warehouse.buckets import ASPECT_BUCKETS
 from warehouse.errors import LakeError, UsageError
 from warehouse.order import ORDERS, Blocks, BucketRange, EpochPlan, GlobalBatch, Order, key, mix
+from warehouse.places import place
 from warehouse.reader import Reader, Sample
 from warehouse.selection import Selection, default_cache
 
@@ -47,7 +48,7 @@ class ShardDataset:
 
     def __init__(
         self,
-        lake: str | Path,
+        lake: str | PurePath,
         sql: str | None = None,
         *,
         batch_size: int | Mapping[str, int],
@@ -89,7 +90,7 @@ class ShardDataset:
             BucketRange(b.name, b.start, b.stop, _batch(batch_size, b.name, world_size), b.weighted)
             for b in self.selection.header.buckets
         )
-        self._reader = Reader(self.selection, Path(lake).absolute() / "shards" / "pool", max_open_files)
+        self._reader = Reader(self.selection, _pool(lake), max_open_files)
         self._planned: EpochPlan | None = None
         unstored = self.selection.header.unstored
         if unstored:
@@ -226,6 +227,11 @@ class ShardDataset:
             at = end
 
 
+def _pool(lake: str | PurePath) -> PurePath:
+    root = place(lake)
+    return (root.absolute() if isinstance(root, Path) else root) / "shards" / "pool"
+
+
 def _batch(sizes: int | Mapping[str, int], bucket: str, world_size: int) -> int:
     if isinstance(sizes, Mapping):
         if bucket not in sizes:
@@ -242,7 +248,7 @@ def _batch(sizes: int | Mapping[str, int], bucket: str, world_size: int) -> int:
 
 
 def _selection(
-    lake: str | Path,
+    lake: str | PurePath,
     sql: str | None,
     folder: str | Path | None,
     captions_sql: str | None,

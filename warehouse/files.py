@@ -1,4 +1,5 @@
-"""Files that are whole or not there: temporary name, fsync, rename. And a full or read-only disk told in one line."""
+"""Files that are whole or not there: temporary name, fsync, rename. And a full or read-only disk, or a catalog or an
+object store that went away, told in one line."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 
@@ -17,6 +18,17 @@ from warehouse.errors import LakeError
 SCARCE = 1 << 20  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
 DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
+# What libpq and DuckDB say when the database that holds the catalog is away.
+AWAY = (
+    "Unable to connect to Postgres",
+    "server closed the connection",
+    "terminating connection",
+    "no connection to the server",
+    "the database system is ",
+    "Could not receive data from server",
+    'Failed to execute query "ROLLBACK"',
+)
+STORE_AWAY = ("error for HTTP", "HTTP Error", "HTTP GET error", "HTTP PUT error", "HTTP POST error", "HTTP HEAD error")
 
 
 @contextmanager
@@ -43,10 +55,10 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def told(what: str, where: Path | None = None) -> Iterator[None]:
-    """A full or read-only disk, that of `where`, while doing `what` becomes a LakeError of one line.
+def told(what: str, where: PurePath | None = None) -> Iterator[None]:
+    """A full or read-only disk, that of `where`, or a lost catalog or store while doing `what` becomes a LakeError.
 
-    Other failures pass untouched.
+    It is one line. Other failures pass untouched.
     """
     try:
         yield
@@ -55,7 +67,7 @@ def told(what: str, where: Path | None = None) -> Iterator[None]:
         number = error.errno if isinstance(error, OSError) else None
         full = number in FULL or "No space left on device" in str(error) or "disk is full" in str(error)
         # SQLite tells a full disk as an I/O error where the file it could not grow is the index of its WAL
-        if where is not None and "disk I/O error" in str(error):
+        if isinstance(where, Path) and "disk I/O error" in str(error):
             full = full or shutil.disk_usage(where).free < SCARCE
         if full:
             raise LakeError(
@@ -65,4 +77,19 @@ def told(what: str, where: Path | None = None) -> Iterator[None]:
             raise LakeError(
                 f"cannot write while {what} ({text}): check the permissions of the lake's folder, the lake is unharmed"
             ) from error
+        away = gone_away(error)
+        if away is not None:
+            raise LakeError(
+                f"{away} went away while {what} ({text[:200]}): check that it runs and run the same command again, the "
+                "lake is unharmed"
+            ) from error
         raise
+
+
+def gone_away(error: Exception) -> str | None:
+    """What an error of DuckDB's says cannot be reached: the catalog's database or the object store. None: neither."""
+    if not isinstance(error, duckdb.Error):
+        return None
+    if any(said in str(error) for said in AWAY):
+        return "the catalog"
+    return "the object store" if any(said in str(error) for said in STORE_AWAY) else None

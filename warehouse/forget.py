@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import PurePath
 
 import duckdb
 import pyarrow as pa
@@ -31,7 +31,7 @@ _IMAGE_ID = re.compile(r"[0-9a-f]{32}")
 class Extra:
     """What a caller changes in the same commit: files to register and rows to take away, by table."""
 
-    files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    files: Mapping[str, Sequence[PurePath]] = field(default_factory=dict)
     replace: Mapping[str, str] = field(default_factory=dict)
 
 

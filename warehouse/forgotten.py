@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import PurePath
 
 import duckdb
 
-from warehouse.files import replacing
+from warehouse import storage
 from warehouse.forgotten_list import listing
 from warehouse.metadata import stored_columns
 from warehouse.schema import FORGOTTEN, Table
@@ -51,11 +51,10 @@ def anything_forgotten(con: duckdb.DuckDBPyConnection) -> bool:
     return con.execute("SELECT 1 FROM lake.forgotten LIMIT 1").fetchone() is not None
 
 
-def write_listing(pool: Path, ids: Iterable[str]) -> None:
+def write_listing(pool: PurePath, ids: Iterable[str]) -> None:
     """Put these ids in the place of what the list beside the pool named; no ids: no list."""
     lines = "".join(f"{image_id}\n" for image_id in sorted(set(ids)))
     if not lines:
-        listing(pool).unlink(missing_ok=True)
+        storage.delete(listing(pool))
         return
-    with replacing(listing(pool)) as temporary:
-        temporary.write_text(lines, encoding="ascii")
+    storage.write(listing(pool), lines.encode("ascii"))

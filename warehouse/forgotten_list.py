@@ -7,20 +7,22 @@ The list lies beside the pool and names, one id a line, forgotten images whose b
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePath
+
+from warehouse import storage
 
 #: Name of the member that stands where a forgotten image stood. Readers of WebDataset tars pass over such names.
 TOMBSTONE = "__forgotten__"
 
 
-def listing(pool: Path) -> Path:
+def listing(pool: PurePath) -> PurePath:
     """Where the list lies: beside the pool's folder."""
     return pool.parent / "forgotten.txt"
 
 
-def read_listing(pool: Path) -> frozenset[str]:
+def read_listing(pool: PurePath) -> frozenset[str]:
     """The ids in it; none where there is no list."""
     try:
-        return frozenset(listing(pool).read_text(encoding="ascii").split())
+        return frozenset(storage.read(listing(pool)).decode("ascii").split())
     except FileNotFoundError:
         return frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from warehouse import storage
 from warehouse.schema import Table
 
 CHUNK = 32 << 20  # bytes read before they are written on
@@ -19,7 +20,7 @@ RANGE = 64 << 20  # bytes of rows, as they lie in memory, that make one range
 RANGES = 256  # at most: each is an open file
 
 
-def gather(paths: Sequence[Path], table: Table, folder: Path) -> list[Path]:
+def gather(paths: Sequence[PurePath], table: Table, folder: Path) -> list[Path]:
     """All rows of the files, in files of `folder` that follow each other in the order of the ids.
 
     A table whose key does not begin with image_id gets one file. A column that a file lacks is NULL. Memory: one chunk.
@@ -56,25 +57,25 @@ def conform(data: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _bytes(paths: Sequence[Path]) -> int:
+def _bytes(paths: Sequence[PurePath]) -> int:
     """About how many bytes the rows of the files are in memory.
 
     Told from the sizes on disk and how far a sample of the files is compressed: a million blank sheets are next to
     nothing on disk and gigabytes in a sort.
     """
     sample = paths[:: 1 + len(paths) // 64]
-    groups = [(m, n) for m in map(pq.read_metadata, sample) for n in range(m.num_row_groups)]
+    groups = [(m, n) for m in map(storage.parquet_metadata, sample) for n in range(m.num_row_groups)]
     plain = sum(m.row_group(n).total_byte_size for m, n in groups)
-    on_disk = sum(path.stat().st_size for path in paths)
-    return int(on_disk * max(1.0, plain / max(1, sum(path.stat().st_size for path in sample))))
+    on_disk = dict(zip(paths, storage.sizes(paths), strict=True))
+    return int(sum(on_disk.values()) * max(1.0, plain / max(1, sum(on_disk[path] for path in sample))))
 
 
-def _chunks(paths: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+def _chunks(paths: Sequence[PurePath], schema: pa.Schema) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     size = 0
     for path in paths:
         # one read of a small file and no seeking about in it: half the time of opening it by name
-        part = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
+        part = pq.ParquetFile(pa.BufferReader(storage.read(path))).read(use_threads=False)
         waiting.append(conform(part, schema))
         size += part.nbytes
         if size >= CHUNK:

@@ -1,39 +1,45 @@
-"""The lake: a DuckLake of Parquet files with a SQLite catalog, in one folder that can be moved as it is.
+"""The lake: a DuckLake of Parquet files and a catalog. By default all of it is one folder that can be moved as it is.
 
 <root>/catalog.sqlite            which files count (SQLite in WAL mode: readers and the writer never wait for another)
+<root>/lake.toml                 where the catalog is instead, where it is another (a PostgreSQL database)
 <root>/staging/<table>/          parts as workers write them, named by content
 <root>/tables/main/<table>/      packed Parquet files, immutable
 <root>/shards/pool/              tars of original bytes, append-only
 <root>/tmp/                      what DuckDB and pack spill; `clean` empties it
-<root>/lock                      held by the run that writes
+<root>/lock                      held by the run that writes, where the catalog is a file
+
+With a root on an object store (`s3://bucket/prefix`) tables, staging and shards are there, the catalog never is, and
+what is only of use on one machine (tmp, lock) is in a folder of that machine (`Lake.local`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
-import sqlite3
 import tempfile
-import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path, PurePath
 
 import duckdb
 import pyarrow as pa
 
-from warehouse import extensions, views
+from warehouse import catalogs, extensions, views
+from warehouse.catalogs import Catalog
 from warehouse.errors import LakeError
-from warehouse.files import sync, told
+from warehouse.files import told
 from warehouse.lock import WriterLock
 from warehouse.metadata import stored_columns
+from warehouse.places import is_remote, place
 from warehouse.schema import TABLES, Table
+from warehouse.sql import quoted as quoted
+from warehouse.sqlite_catalog import SqliteCatalog
 
-CATALOG = "catalog.sqlite"
-OURS = {"staging", "tables", "shards", "tmp", "lock"}
-WHERE_PLACE = "WHERE key = 'data_path' AND scope IS NULL"
-BUSY_MS = 30_000  # how long a reader or writer of the catalog waits for the other's few milliseconds
+CATALOG = catalogs.FILE
+OURS = {"staging", "tables", "shards", "tmp", "lock", catalogs.RECORD}
 
 _SQL_TYPES: dict[pa.DataType, str] = {
     pa.string(): "VARCHAR",
@@ -55,62 +61,103 @@ _SQL_TYPES: dict[pa.DataType, str] = {
 
 
 class Lake:
-    """A lake folder. Make one with `create`, `open` or `open_or_create`."""
+    """A lake folder, or a prefix of an object store. Make one with `create`, `open` or `open_or_create`."""
 
-    def __init__(self, root: Path, *, read_only: bool = False) -> None:
-        self.root = root.absolute()
+    def __init__(self, root: str | PurePath, *, read_only: bool = False, catalog: str | None = None) -> None:
+        where = place(root)
+        self.root = where.absolute() if isinstance(where, Path) else where
         self.read_only = read_only
-        self.catalog = self.root / CATALOG
         self.tables = self.root / "tables"
         self.staging = self.root / "staging"
         self.pool = self.root / "shards" / "pool"
-        self.tmp = self.root / "tmp"
-        self._lock = WriterLock(self.root / "lock")
+        self._given = catalog
+
+    @cached_property
+    def local(self) -> Path:
+        """The folder on this machine for what is only of use here: the lake's own, or one of the user's cache."""
+        return self.root if isinstance(self.root, Path) else _cache() / key_of(str(self.root))
+
+    @property
+    def tmp(self) -> Path:
+        return self.local / "tmp"
+
+    @cached_property
+    def backend(self) -> Catalog:
+        """The database that says which files count. Raises LakeError where an object store does not say."""
+        found = catalogs.find(self.root, self._given)
+        if found is None:
+            raise LakeError(
+                f"no lake at {self.root}: check the path, or make one with a catalog for it, as in `glyphmill scan SRC "
+                f"--lake {self.root} --catalog postgres:dbname=lake`"
+            )
+        return found
+
+    @property
+    def catalog(self) -> Path:
+        """The catalog's file; raises LakeError where the catalog is no file."""
+        if not isinstance(self.backend, SqliteCatalog):
+            raise LakeError(f"the catalog of the lake {self.root} is no file but {self.backend}")
+        return self.backend.path
+
+    @cached_property
+    def _lock(self) -> WriterLock:
+        return self.backend.lock()
 
     @classmethod
-    def create(cls, root: str | Path) -> Lake:
+    def create(cls, root: str | PurePath, *, catalog: str | None = None) -> Lake:
         """A new lake with every table and view in it; one that is already there is opened.
 
-        The catalog is made under another name and takes its own at the end, so a kill on the way leaves no half lake.
-        Raises LakeError where the folder holds something else, or cannot be written.
+        `catalog`: `postgres:` and a libpq string, or a file for SQLite; where None, a file in the lake's folder. What a
+        kill on the way leaves is no lake yet. Raises LakeError where the folder holds something else, or cannot be
+        written.
         """
-        lake = cls(Path(root))
-        if lake.root.is_file():
-            raise LakeError(f"{root} is a file: name a folder for the lake")
-        with told(f"creating the lake {root}", lake.root.parent):
-            lake.root.mkdir(parents=True, exist_ok=True)
-            foreign = sorted(
-                p.name for p in lake.root.iterdir() if p.name not in OURS and not p.name.startswith(CATALOG)
-            )
-            if foreign and not lake.catalog.exists():
-                raise LakeError(f"{root} holds other files ({foreign[0]} ...): name a new or empty folder for the lake")
-            for folder in (lake.tables, lake.staging, lake.pool):
-                folder.mkdir(parents=True, exist_ok=True)
-            with lake.lock("create the lake", wait_s=60):
-                if not lake.catalog.exists():
-                    lake._make_catalog()
-        return cls.open(root)
+        lake = cls(root, catalog=catalog)
+        folder = lake.root
+        with told(f"creating the lake {root}", lake.local.parent):
+            if isinstance(folder, Path):
+                _make_folders(lake, folder)
+            if isinstance(lake.backend, SqliteCatalog):
+                with lake.lock("create the lake", wait_s=60):
+                    if not lake.backend.exists():
+                        lake.backend.make(lake._fill)
+            else:
+                lake.backend.make(lake._fill)
+            lake.backend.settle(f"{lake.tables}/")
+            catalogs.record(lake.root, lake.backend)
+        return cls.open(root, catalog=catalog)
 
     @classmethod
-    def open(cls, root: str | Path, *, read_only: bool = False) -> Lake:
+    def open(cls, root: str | PurePath, *, read_only: bool = False, catalog: str | None = None) -> Lake:
         """A lake that is there. Raises LakeError where there is none, or where it shall be written and cannot be."""
-        lake = cls(Path(root), read_only=read_only)
-        if not lake.root.is_dir():
+        lake = cls(root, read_only=read_only, catalog=catalog)
+        if isinstance(lake.root, Path) and not lake.root.is_dir():
             raise LakeError(f"no lake at {root}: check the path, or make one with `glyphmill scan SRC --lake {root}`")
-        place = lake._recorded_place()
-        if place is None:
-            raise LakeError(f"{root} is not a lake (no {CATALOG} of a lake in it): check --lake")
+        if lake.backend.place() is None:
+            raise LakeError(
+                f"{root} is not a lake (no {CATALOG} of a lake in it): check --lake"
+                if lake._is_plain
+                else f"{root} is not a lake (no lake in its catalog {lake.backend}): check --lake and --catalog"
+            )
         if not read_only:
             if not lake.writable():
                 raise LakeError(f"the lake {root} cannot be written: check its permissions and how it is mounted")
-            if place != f"{lake.tables}/":
-                lake._record_place()
+            lake.backend.settle(f"{lake.tables}/")
         return lake
 
     @classmethod
-    def open_or_create(cls, root: str | Path) -> Lake:
+    def open_or_create(cls, root: str | PurePath, *, catalog: str | None = None) -> Lake:
         """The lake at `root`, made where there is none yet."""
-        return cls.open(root) if (Path(root) / CATALOG).exists() else cls.create(root)
+        return (
+            cls.open(root, catalog=catalog)
+            if cls.is_there(root, catalog=catalog)
+            else cls.create(root, catalog=catalog)
+        )
+
+    @classmethod
+    def is_there(cls, root: str | PurePath, *, catalog: str | None = None) -> bool:
+        """Whether a lake, or something in its place, is at `root`."""
+        found = catalogs.find(cls(root).root, catalog)
+        return found is not None and found.exists()
 
     def connect(
         self,
@@ -125,22 +172,19 @@ class Lake:
         or the system's for a lake that cannot be written. Raises LakeError, MissingDependency.
         """
         reading = read_only or self.read_only
-        con = extensions.connect("ducklake", "sqlite_scanner")
+        con = extensions.connect(*self._extensions)
         try:
             spill = Path(tempfile.gettempdir())
             if self.writable():
                 spill = self.tmp
-                spill.mkdir(exist_ok=True)
+                spill.mkdir(parents=True, exist_ok=True)
             con.execute(f"SET temp_directory = {quoted(spill / f'duckdb-{os.getpid()}-{secrets.token_hex(4)}')}")
             con.execute(f"SET memory_limit = {quoted(memory_limit or _half_of_memory())}")
             con.execute("SET TimeZone = 'UTC'")
             con.execute("SET enable_progress_bar = false")
             if threads is not None:
                 con.execute(f"SET threads = {threads}")
-            catalog = self.catalog
-            if reading and not self.writable():
-                catalog = self._copied_catalog(con)
-            self._attach(con, catalog, read_only=reading)
+            self._attach(con, self.backend.source(con, read_only=reading), read_only=reading)
         except duckdb.Error as error:
             con.close()
             text = str(error).strip().splitlines()[0]
@@ -169,24 +213,33 @@ class Lake:
     @contextmanager
     def lock(self, purpose: str, wait_s: float = 0) -> Iterator[None]:
         """Hold the lake's writer lock; re-entrant within this object. Raises LakeBusy naming the run that holds it."""
-        with told(f"locking the lake {self.root}", self.root):
+        with told(f"locking the lake {self.root}", self.local):
             self._lock.acquire(purpose, wait_s)
         try:
             yield
         finally:
             self._lock.release()
 
-    def staged(self, table_name: str) -> Path:
+    def check_lock(self) -> None:
+        """Raises LakeBusy where this object's lock was lost; to be asked before files are removed."""
+        self._lock.check(self.root)
+
+    @property
+    def token(self) -> int | None:
+        """The token of the lock while this object holds it: what a commit shows to the catalog."""
+        return self._lock.token
+
+    def staged(self, table_name: str) -> PurePath:
         """Folder of a table's staged parts."""
         return self.staging / table_name
 
-    def files(self, table_name: str) -> Path:
+    def files(self, table_name: str) -> PurePath:
         """Folder of a table's packed files."""
         return self.tables / "main" / table_name
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
-        """A scratch folder inside the lake, gone on leaving."""
+        """A scratch folder on this machine, gone on leaving."""
         folder = self.tmp / f"work-{os.getpid()}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True)
         try:
@@ -194,80 +247,61 @@ class Lake:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _attach(self, con: duckdb.DuckDBPyConnection, catalog: Path, *, read_only: bool) -> None:
+    def writable(self) -> bool:
+        """Whether this process may write the lake's folder and catalog."""
+        return (not isinstance(self.root, Path) or os.access(self.root, os.W_OK)) and self.backend.writable()
+
+    @property
+    def _extensions(self) -> list[str]:
+        return ["ducklake", self.backend.extension, *(["httpfs"] if is_remote(self.root) else [])]
+
+    @property
+    def _is_plain(self) -> bool:
+        return isinstance(self.backend, SqliteCatalog) and self.backend.path == self.root / CATALOG
+
+    def _attach(self, con: duckdb.DuckDBPyConnection, source: str, *, read_only: bool) -> None:
+        if is_remote(self.root):
+            from warehouse import object_store
+
+            object_store.prepare(con)
         options = [f"DATA_PATH {quoted(f'{self.tables}/')}", "OVERRIDE_DATA_PATH true", "DATA_INLINING_ROW_LIMIT 0"]
-        options.append(f"META_BUSY_TIMEOUT {BUSY_MS}")
+        options += self.backend.options
         if read_only:
             options.append("READ_ONLY")
-        con.execute(f"ATTACH {quoted(f'ducklake:sqlite:{catalog}')} AS lake ({', '.join(options)})")
+        con.execute(f"ATTACH {quoted(f'ducklake:{source}')} AS lake ({', '.join(options)})")
         con.execute("USE lake")
 
-    def _make_catalog(self) -> None:
-        for leftover in self.root.glob(f"{CATALOG}.new*"):
-            leftover.unlink()
-        new = self.root / f"{CATALOG}.new"
-        with closing(sqlite3.connect(new)) as db:
-            db.execute("PRAGMA journal_mode = WAL")  # stays with the file
-        with extensions.connect("ducklake", "sqlite_scanner") as con:
-            self._attach(con, new, read_only=False)
+    def _fill(self, source: str) -> None:
+        """Every table and view of a new lake, in the catalog that DuckLake attaches as `source`."""
+        with extensions.connect(*self._extensions) as con:
+            self._attach(con, source, read_only=False)
             con.execute("BEGIN")
             self.ensure_tables(con, TABLES.values())
             con.execute("COMMIT")
             views.refresh(con)
             con.execute("USE memory")
             con.execute("DETACH lake")
-        with closing(sqlite3.connect(new)) as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        sync(new)
-        new.rename(self.catalog)
-        sync(self.root)
-
-    def readable_uri(self) -> str:
-        """URI for `sqlite3` to read the catalog; where nothing can be written, SQLite is not to look for its WAL."""
-        return f"{self.catalog.as_uri()}?{'mode=ro' if self.writable() else 'immutable=1'}"
-
-    def _recorded_place(self) -> str | None:
-        """Where the catalog says that its files are; None where it is not the catalog of a lake."""
-        try:
-            with closing(sqlite3.connect(self.readable_uri(), uri=True, timeout=BUSY_MS / 1000)) as db:
-                row = db.execute(f"SELECT value FROM ducklake_metadata {WHERE_PLACE}").fetchone()
-        except sqlite3.DatabaseError:
-            return None
-        return None if row is None else str(row[0])
-
-    def _record_place(self) -> None:
-        """A lake that was moved tells its new place to those who attach it without us."""
-        with (
-            told(f"opening the lake {self.root}", self.root),
-            closing(sqlite3.connect(self.catalog, timeout=BUSY_MS / 1000)) as db,
-        ):
-            db.execute(f"UPDATE ducklake_metadata SET value = ? {WHERE_PLACE}", [f"{self.tables}/"])
-            db.commit()
-
-    def writable(self) -> bool:
-        """Whether this process may write the lake's folder and catalog."""
-        return os.access(self.root, os.W_OK) and os.access(self.catalog, os.W_OK)
-
-    def _copied_catalog(self, con: duckdb.DuckDBPyConnection) -> Path:
-        """A copy of the catalog for as long as `con` lives: SQLite cannot open a WAL database where it cannot write."""
-        folder = Path(tempfile.mkdtemp(prefix="glyphmill-catalog-"))
-        weakref.finalize(con, shutil.rmtree, folder, ignore_errors=True)
-        copy = folder / CATALOG
-        with suppress(sqlite3.OperationalError):
-            source = sqlite3.connect(f"{self.catalog.as_uri()}?mode=ro", uri=True)
-            with closing(source), closing(sqlite3.connect(copy)) as target:
-                source.backup(target)
-                return copy
-        for suffix in ("", "-wal"):
-            part = self.catalog.with_name(CATALOG + suffix)
-            if part.exists():
-                shutil.copyfile(part, copy.with_name(CATALOG + suffix))
-        return copy
 
 
-def quoted(text: object) -> str:
-    """A SQL string literal."""
-    return "'" + str(text).replace("'", "''") + "'"
+def key_of(text: str) -> str:
+    """A short name for a place, for folders of this machine."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _cache() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(os.environ.get("GLYPHMILL_SCRATCH", cache / "glyphmill" / "lakes")).absolute()
+
+
+def _make_folders(lake: Lake, folder: Path) -> None:
+    if folder.is_file():
+        raise LakeError(f"{folder} is a file: name a folder for the lake")
+    folder.mkdir(parents=True, exist_ok=True)
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in OURS and not p.name.startswith(CATALOG))
+    if foreign and not lake.backend.exists():
+        raise LakeError(f"{folder} holds other files ({foreign[0]} ...): name a new or empty folder for the lake")
+    for own in (lake.tables, lake.staging, lake.pool):
+        Path(own).mkdir(parents=True, exist_ok=True)
 
 
 def sql_type(kind: pa.DataType) -> str:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import PurePath
 
 import duckdb
 
-from warehouse.lake import quoted
 from warehouse.schema import Table
+from warehouse.sql import quoted
 
 # The order in which deliveries count: the first is the one whose bytes are used.
 DELIVERY_ORDER = 'batch, source, uri, "offset" NULLS FIRST, "row"'
 SCRATCH = ("merge_known", "merge_twice", "merge_inputs")
 
 
-def superseded(table: Table, files: Sequence[Path]) -> str:
+def superseded(table: Table, files: Sequence[PurePath]) -> str:
     """SQL predicate: the lake's rows that have the key of a row in `files`."""
     keys = _listed(table.key)
     return f"({keys}) IN (SELECT ({keys}) FROM {parquet(files)})"
@@ -32,7 +32,7 @@ def state_columns(table: Table) -> list[str]:
 
 
 @contextmanager
-def merged(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> Iterator[list[str]]:
+def merged(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[PurePath]) -> Iterator[list[str]]:
     """Queries, one a scratch file and in their order, whose rows are to be packed. They hold within the context."""
     if not table.key:
         yield [f"SELECT * FROM {parquet([file])}" for file in files]
@@ -50,7 +50,7 @@ def merged(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) 
             con.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
-def parquet(files: Sequence[Path]) -> str:
+def parquet(files: Sequence[PurePath]) -> str:
     """FROM clause over Parquet files."""
     return f"read_parquet([{', '.join(quoted(f) for f in files)}])"
 

@@ -12,12 +12,13 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse import storage
 from warehouse.files import sync, told
 from warehouse.forgotten import admitted
 from warehouse.gather import conform, gather
@@ -32,7 +33,7 @@ ROW_GROUP = 32 << 20  # bytes of a row group in memory
 ROWS = 8192  # rows streamed at a time
 
 
-def pack(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, parts: Sequence[Part]) -> list[Path]:
+def pack(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, parts: Sequence[Part]) -> list[PurePath]:
     """Packed files of the staged `parts` of one table, in the table's folder but not in the catalog yet.
 
     Of rows with the same key one survives, the same whatever the order of the parts. Rows that the lake already has
@@ -52,7 +53,7 @@ def pack(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, parts: Sequen
         return store(lake, table, chain.from_iterable(_sorted(con, table, query) for query in queries))
 
 
-def pack_query(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, sql: str) -> list[Path]:
+def pack_query(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, sql: str) -> list[PurePath]:
     """Packed files of exactly the rows that `sql` gives (all columns of the table, by name), sorted by key.
 
     What exceeds the connection's own memory limit is spilled.
@@ -71,21 +72,23 @@ def _sorted(con: duckdb.DuckDBPyConnection, table: Table, query: str) -> Iterato
             yield conform(pa.Table.from_batches([batch]), table.arrow)
 
 
-def store(lake: Lake, table: Table, batches: Iterator[pa.Table]) -> list[Path]:
+def store(lake: Lake, table: Table, batches: Iterator[pa.Table]) -> list[PurePath]:
     """Stream batches into files of the table's folder, each closed when large enough and named by its content."""
     folder = lake.files(table.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    files: list[Path] = []
+    work = folder if isinstance(folder, Path) else lake.tmp
+    work.mkdir(parents=True, exist_ok=True)
+    files: list[PurePath] = []
     batch = next(batches, None)
     while batch is not None:
-        temporary = folder / f".pack-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+        temporary = work / f".pack-{os.getpid()}-{secrets.token_hex(4)}.tmp"
         try:
             batch = _write_file(temporary, table, batch, batches)
             sync(temporary)
-            files.append(temporary.rename(folder / f"{content_hash(temporary)}.parquet"))
+            files.append(folder / f"{content_hash(temporary)}.parquet")
+            storage.move(temporary, files[-1])
         finally:
             temporary.unlink(missing_ok=True)
-    if files:
+    if files and isinstance(folder, Path):
         sync(folder)
     return files
 

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.files import replacing, told
+from warehouse import storage
+from warehouse.files import told
 from warehouse.lake import Lake
 from warehouse.schema import Table
 
@@ -44,7 +45,10 @@ def write_part(lake: Lake, table: Table, name: str, unit: str, data: pa.Table) -
     if staged is not None:
         return staged
     data = data.select(table.names).cast(table.arrow)
-    with told(f"staging a part of {table.name}", lake.root), replacing(part_path(lake, table.name, name)) as temporary:
+    with (
+        told(f"staging a part of {table.name}", lake.root),
+        storage.replacing(part_path(lake, table.name, name), lake.tmp) as temporary,
+    ):
         pq.write_table(data, temporary, compression="zstd", use_dictionary=False)
     return Part(table.name, name, unit, data.num_rows)
 
@@ -52,13 +56,13 @@ def write_part(lake: Lake, table: Table, name: str, unit: str, data: pa.Table) -
 def find_part(lake: Lake, table_name: str, name: str, unit: str) -> Part | None:
     """The staged part of that name, or None; what is there under its name is complete."""
     try:
-        rows = pq.read_metadata(part_path(lake, table_name, name)).num_rows
+        rows = storage.parquet_metadata(part_path(lake, table_name, name)).num_rows
     except FileNotFoundError:
         return None
     return Part(table_name, name, unit, rows)
 
 
-def part_path(lake: Lake, table_name: str, name: str) -> Path:
+def part_path(lake: Lake, table_name: str, name: str) -> PurePath:
     """Where a part of that name is staged."""
     return lake.staged(table_name) / f"{name}.parquet"
 

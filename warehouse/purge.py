@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import duckdb
@@ -22,17 +22,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse import storage
 from warehouse.catalog import known_files
 from warehouse.erase import erase_captions, erase_image, holds_any, only_tombstones, thin
-from warehouse.errors import LakeBusy
 from warehouse.files import replacing, told
 from warehouse.forgotten import about, anything_forgotten, naming, write_listing
 from warehouse.forgotten_list import read_listing
-from warehouse.lake import BUSY_MS, CATALOG, Lake, quoted
+from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.metadata import stored_columns
 from warehouse.rewrite import known_data_files, positions, rewrite
 from warehouse.schema import TEXT_TOKENS
 from warehouse.selection import forget_captions
+from warehouse.sqlite_catalog import BUSY_MS, vacuum
 
 #: Tables whose rows count words of many images: of older snapshots they go whole.
 COUNTED = (TEXT_TOKENS.name,)
@@ -119,8 +120,8 @@ def finish(lake: Lake) -> None:
 
     Raises LakeBusy where another process keeps the catalog open for reading.
     """
-    with told("compacting the catalog", lake.root), closing(sqlite3.connect(lake.catalog)) as db:
-        _vacuum(db, lake.catalog)
+    with told("compacting the catalog", lake.root):
+        lake.backend.compact()
     write_listing(lake.pool, ())
 
 
@@ -160,14 +161,14 @@ def _erase_from_pool(
     *,
     dry_run: bool,
 ) -> None:
-    touched = set()
+    pool, touched = _folder(lake.pool), set()
     for place in places:
-        shard = lake.pool / str(place["shard"])
+        shard = pool / str(place["shard"])
         if shard.exists():
             touched.add(shard)
             done.erased += dry_run or erase_image(shard, str(place["image_id"]), int(str(place["offset"])))
     for carrier in carriers:
-        done.captions += dry_run or erase_captions(lake.pool / carrier.shard, carrier.places, carrier.foreign)
+        done.captions += dry_run or erase_captions(pool / carrier.shard, carrier.places, carrier.foreign)
     for shard in touched:
         if not dry_run and only_tombstones(shard):
             thin(shard)
@@ -214,14 +215,14 @@ def _sweep_stopped(
 ) -> None:
     """What stopped runs left where only the holder of the lock writes: none of it is in use now."""
     known = known_files(con, lake)
-    going = [p for p in sorted(lake.tables.rglob("*")) if p.is_file() and p not in known]
+    going = [p for p in sorted(_folder(lake.tables).rglob("*")) if p.is_file() and p not in known]
     indexed = {row[0] for row in con.execute("SELECT DISTINCT shard FROM shard_index").fetchall()}
-    for path in sorted(lake.pool.glob("*")):
+    for path in sorted(_folder(lake.pool).glob("*")):
         if path.name.startswith(".") or (path.name not in indexed and holds_any(path, due)):
             going.append(path)
-    going += sorted((lake.staging / "export").glob("*"))
+    going += sorted(_folder(lake.staging / "export").glob("*"))
     going += [p for p in sorted(lake.tmp.glob("*")) if not _running(p.name)]
-    going += sorted(lake.root.glob(f"{CATALOG}.new*"))
+    going += sorted(_folder(lake.root).glob(f"{CATALOG}.new*"))
     for path in going:
         done.files.append(path.relative_to(lake.root))
         if not dry_run:
@@ -230,7 +231,7 @@ def _sweep_stopped(
 
 def _sweep_staging(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: bool) -> None:
     """Staged parts without the rows about forgotten images: the run that wrote them may go on with the rest."""
-    for path in sorted(lake.staging.glob("*/*.parquet")):
+    for path in sorted(_folder(lake.staging).glob("*/*.parquet")):
         if path.parent.name == "export" or path.name.startswith("."):
             continue
         try:
@@ -250,7 +251,7 @@ def _sweep_staging(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: boo
 
 def _sweep_answers(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: bool) -> None:
     """Rows about forgotten images in the SQLite files beside the tables: what annotators answered."""
-    for file in sorted(lake.root.glob("*/*.sqlite")):
+    for file in sorted(lake.local.glob("*/*.sqlite")):
         with told(f"cleaning {file.name}", lake.root), closing(sqlite3.connect(file, timeout=BUSY_MS / 1000)) as db:
             db.execute("PRAGMA secure_delete = ON")
             db.execute("CREATE TEMP TABLE gone (image_id TEXT PRIMARY KEY)")
@@ -266,25 +267,11 @@ def _sweep_answers(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: boo
                     db.execute(f'DELETE FROM "{table}" {where}')
             db.commit()
             if done.answers > before and not dry_run:
-                _vacuum(db, file)
+                vacuum(db, file)
 
 
-def _vacuum(db: sqlite3.Connection, file: Path) -> None:
-    """Write the database anew and empty its write-ahead log."""
-    db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-    db.isolation_level = None
-    try:
-        db.execute("VACUUM")
-        busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error) and "busy" not in str(error):
-            raise
-        busy = 1
-    if busy:
-        raise LakeBusy(
-            f"{file} is open elsewhere, so what was deleted from it is still in its pages: close what reads the lake, "
-            "and run glyphmill clean again"
-        )
+def _folder(path: PurePath) -> Path:
+    return storage.folder(path, "purging what was forgotten")
 
 
 def _running(name: str) -> bool:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from warehouse import storage
 from warehouse.errors import LakeError
 from warehouse.forgotten_list import TOMBSTONE, listing, read_listing
 from warehouse.selection import Selection
 
 BLOCK = 512
 ID_DIGITS = 32
+FAR_AT_ONCE = 64  # images asked of an object store at once
+LISTED_S = 10.0  # how old its list of forgotten images may be
 _TOMBSTONE = TOMBSTONE.encode() + b"\0"
 _log = logging.getLogger("glyphmill")
 
@@ -48,15 +52,16 @@ class Places(NamedTuple):
 class Reader:
     """Opens shards as they are needed, at most `max_open` at once; pickles without its open files."""
 
-    def __init__(self, selection: Selection, pool: Path, max_open: int = 256) -> None:
+    def __init__(self, selection: Selection, pool: PurePath, max_open: int = 256) -> None:
         self.selection, self.pool, self.max_open = selection, pool, max_open
         self.forgotten = 0
         self._listing = listing(pool)
         self._gone: tuple[tuple[int, int, int] | None, frozenset[bytes]] = (None, frozenset())
         self._open: dict[int, int] = {}
         self._warm = False
+        self._asked: float | None = None  # when an object store was asked for the list of forgotten images
 
-    def __reduce__(self) -> tuple[type[Reader], tuple[Selection, Path, int]]:
+    def __reduce__(self) -> tuple[type[Reader], tuple[Selection, PurePath, int]]:
         return Reader, (self.selection, self.pool, self.max_open)
 
     def __del__(self) -> None:
@@ -84,6 +89,9 @@ class Reader:
         shard is missing or bytes do not verify.
         """
         gone = self._listed()
+        if not isinstance(self.pool, Path):
+            yield from self._read_far(places, captions, bucket, gone)
+            return
         if not self._warm:
             # Freeing one large block raises glibc's trim threshold, as any program with large arrays does by itself.
             # Without it the heap is given back and faulted in again at every batch: half the speed.
@@ -107,9 +115,33 @@ class Reader:
             # tuple.__new__ is what Sample(...) ends in, without a Python function on the way
             yield new(Sample, (member[:ID_DIGITS].decode("latin1"), data, caption, bucket, record))
 
+    def _read_far(
+        self, places: Places, captions: Sequence[str | None], bucket: str, gone: frozenset[bytes]
+    ) -> Iterator[Sample]:
+        """The same from an object store: many images are asked for at once."""
+        names = self.selection.header.shards
+        for at in range(0, len(places.records), FAR_AT_ONCE):
+            some = places.cut(at, at + FAR_AT_ONCE)
+            spans = zip(some.shard, some.start, some.length, strict=True)
+            ranges = [(self.pool / names[shard], start, length) for shard, start, length in spans]
+            try:
+                members = storage.read_ranges(ranges)
+            except FileNotFoundError as error:
+                raise LakeError(f"a shard is not in {self.pool}: restore it, or make the selection anew") from error
+            told = zip(members, *some, captions[at : at + FAR_AT_ONCE], strict=True)
+            for member, record, shard, start, length, check, caption in told:
+                if (gone and member[:ID_DIGITS] in gone) or member.startswith(_TOMBSTONE):
+                    self._pass_over(shard, start)
+                    continue
+                if xxhash.xxh3_64_intdigest(member[BLOCK:]) != check:
+                    self._damaged(shard, start, length, member)
+                yield Sample(member[:ID_DIGITS].decode("latin1"), member[BLOCK:], caption, bucket, record)
+
     def _listed(self) -> frozenset[bytes]:
         """Ids of forgotten images that the pool may still hold. The file is looked at for each batch, and read when it
         changed: what is forgotten is gone from the next batch on."""
+        if not isinstance(self._listing, Path):
+            return self._listed_far()
         try:
             found = self._listing.stat()
         except FileNotFoundError:
@@ -118,6 +150,14 @@ class Reader:
         state = (found.st_mtime_ns, found.st_size, found.st_ino)
         if state != self._gone[0]:
             self._gone = (state, frozenset(image_id.encode() for image_id in read_listing(self.pool)))
+        return self._gone[1]
+
+    def _listed_far(self) -> frozenset[bytes]:
+        """The same from an object store, which is asked again after LISTED_S seconds."""
+        now = time.monotonic()
+        if self._asked is None or now - self._asked > LISTED_S:
+            self._asked = now
+            self._gone = (None, frozenset(image_id.encode() for image_id in read_listing(self.pool)))
         return self._gone[1]
 
     def _erased(self, descriptor: int, start: int, member: bytes) -> bool:

@@ -13,14 +13,16 @@ import json
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 import xxhash
 
+from warehouse import storage
 from warehouse.errors import LakeError, UsageError
 from warehouse.files import sync, told
 from warehouse.forgotten_list import TOMBSTONE
@@ -97,23 +99,28 @@ def shard_name(suffix: str, key: str) -> str:
     return f"{suffix}-{key}.tar"
 
 
-def write_shard(pool: Path, suffix: str, samples: Iterable[ShardSample], *, key: str) -> ShardWritten:
+def write_shard(
+    pool: PurePath, suffix: str, samples: Iterable[ShardSample], *, key: str, scratch: Path | None = None
+) -> ShardWritten:
     """Write the samples, in their order, as `pool/{suffix}-{key}.tar`; a shard of that name that is there is kept.
 
     `samples` is consumed one by one, and not at all where the shard exists, so a killed export loses no finished shard.
-    The file appears under its name only when it is complete and on disk.
+    The file appears under its name only when it is complete and on disk. `scratch`: the local folder that it grows in
+    where the pool is on an object store.
 
     Raises WrongBytesError where an image_id is not the hash of its bytes, UsageError for metadata or a member that a
     shard cannot hold, LakeError where the disk refuses.
     """
     name = shard_name(suffix, key)
     path = pool / name
-    if path.exists():
-        return ShardWritten(name, read_index(path), path.stat().st_size, fresh=False)
-    temporary = pool / f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    work = pool if isinstance(pool, Path) else scratch or Path(tempfile.gettempdir())
+    if storage.exists(path):
+        with storage.local(path, work) as there:
+            return ShardWritten(name, read_index(there, name), there.stat().st_size, fresh=False)
+    temporary = work / f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
         with told(_writing(name)):
-            pool.mkdir(parents=True, exist_ok=True)
+            work.mkdir(parents=True, exist_ok=True)
             file = open(temporary, "xb", buffering=1 << 20)  # noqa: SIM115
         try:
             rows = _write_samples(file, name, suffix, samples)
@@ -126,16 +133,21 @@ def write_shard(pool: Path, suffix: str, samples: Iterable[ShardSample], *, key:
             with suppress(OSError):  # a full disk fails again when the buffer is flushed on closing: already told
                 file.close()
         with told(_writing(name)):
-            temporary.rename(path)
-            sync(pool)
+            storage.move(temporary, path)
+            if isinstance(pool, Path):
+                sync(pool)
     finally:
         temporary.unlink(missing_ok=True)
     return ShardWritten(name, rows, size)
 
 
-def read_index(path: Path) -> list[Row]:
-    """Rows of `shard_index` rebuilt from the tar alone; every image is read and hashed. Raises ShardError."""
+def read_index(path: Path, name: str | None = None) -> list[Row]:
+    """Rows of `shard_index` rebuilt from the tar alone; every image is read and hashed. Raises ShardError.
+
+    `name`: the shard's, where the file is a copy under another one.
+    """
     rows: list[Row] = []
+    name = name or path.name
     with open(path, "rb", buffering=1 << 20) as file:
         row: Row = {}
         for member in walk(file):
@@ -150,8 +162,8 @@ def read_index(path: Path) -> list[Row]:
                 file.seek(member.offset)
                 data = file.read(member.size)
                 if image_id_of(data) != image_id:
-                    raise ShardError(f"{path.name}: the bytes of {member.name} do not hash to its name")
-                row = _image_row(path.name, image_id, suffix, member.offset, data)
+                    raise ShardError(f"{name}: the bytes of {member.name} do not hash to its name")
+                row = _image_row(name, image_id, suffix, member.offset, data)
                 rows.append(row)
     return rows
 
@@ -175,32 +187,31 @@ def walk(file: BinaryIO) -> Iterator[Member]:
         yield member
 
 
-def check_shard(path: Path, rows: Iterable[Mapping[str, object]], forgotten: frozenset[str] = frozenset()) -> list[str]:
+def check_shard(
+    path: Path, rows: Iterable[Mapping[str, object]], forgotten: frozenset[str] = frozenset(), name: str | None = None
+) -> list[str]:
     """What is wrong with a shard and its committed rows, one line each; nothing where every byte is accounted for.
 
     Headers, offsets, sizes, SHA-256 (against the image id) and XXH3 are all compared; an image in the tar without a row
     is told too, unless it is `forgotten` and waits for `clean`.
     """
+    name = name or path.name
     if not path.is_file():
-        return [f"{path.name}: the shard is missing"]
+        return [f"{name}: the shard is missing"]
     try:
-        found = {str(row["image_id"]): row for row in read_index(path)}
+        found = {str(row["image_id"]): row for row in read_index(path, name)}
     except ShardError as damage:
         return [str(damage)]
     problems = []
     for row in rows:
         there = found.pop(str(row["image_id"]), None)
         if there is None:
-            problems.append(f"{path.name}: no image {row['image_id']}, which the index places there")
+            problems.append(f"{name}: no image {row['image_id']}, which the index places there")
             continue
         for column, value in there.items():
             if row.get(column) != value:
-                problems.append(
-                    f"{path.name}: {column} of {row['image_id']} is {value}, the index says {row.get(column)}"
-                )
-    problems += [
-        f"{path.name}: image {image_id} is not in the index" for image_id in found if image_id not in forgotten
-    ]
+                problems.append(f"{name}: {column} of {row['image_id']} is {value}, the index says {row.get(column)}")
+    problems += [f"{name}: image {image_id} is not in the index" for image_id in found if image_id not in forgotten]
     return problems
 
 

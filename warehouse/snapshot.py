@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 
@@ -80,5 +80,5 @@ def _unqualified(sql: str) -> str:
     return re.sub(r"\blake\.(?=[\w\"])", "", sql)
 
 
-def _listed(paths: Sequence[Path]) -> str:
+def _listed(paths: Sequence[PurePath]) -> str:
     return "[" + ", ".join(quoted(p) for p in paths) + "]"

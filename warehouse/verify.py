@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse import storage
 from warehouse.catalog import DataFile, data_files, known_files
 from warehouse.erase import only_tombstones
 from warehouse.forgotten import anything_forgotten
@@ -62,19 +61,16 @@ def verify(lake: Lake) -> list[Check]:
 
 
 def check_catalog(lake: Lake) -> Check:
-    """SQLite's own check of the catalog's pages."""
-    check = Check("catalog", "pages")
-    with closing(sqlite3.connect(lake.readable_uri(), uri=True)) as db:
-        check.counted = db.execute("PRAGMA page_count").fetchone()[0]
-        check.problems = [row[0] for row in db.execute(f"PRAGMA quick_check({SHOWN})") if row[0] != "ok"]
-    return check
+    """The catalog's own pages."""
+    pages, problems = lake.backend.check()
+    return Check("catalog", "pages", pages, problems)
 
 
 def check_files(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Each packed file is there, hashes to its name, opens, and holds the rows that the catalog says."""
     for file in data_files(con, lake):
         check.counted += 1
-        check.problems += _file_problems(file)
+        check.problems += _file_problems(lake, file)
 
 
 def _signal_key(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str, ...]:
@@ -105,7 +101,11 @@ def check_shards(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> No
     forgotten = read_listing(lake.pool)
     for shard in _column(con, "SELECT DISTINCT shard FROM shard_index ORDER BY 1"):
         rows = con.execute("SELECT * FROM shard_index WHERE shard = ?", [shard]).to_arrow_table().to_pylist()
-        check.problems += check_shard(lake.pool / str(shard), rows, forgotten)
+        try:
+            with storage.local(lake.pool / str(shard), lake.tmp) as file:
+                check.problems += check_shard(file, rows, forgotten, str(shard))
+        except FileNotFoundError:
+            check.problems.append(f"{shard}: the shard is missing")
         check.counted += len(rows)
 
 
@@ -154,34 +154,40 @@ def check_accounting(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -
 def check_orphans(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None:
     """Files that count for nothing. None of them is harmful; `glyphmill clean` sweeps them."""
     known = known_files(con, lake)
-    packed = [p for p in lake.tables.rglob("*") if p.is_file() and p not in known]
-    staged = [p for p in lake.staging.rglob("*") if p.is_file()]
+    packed = [f.path for f in storage.listing(lake.tables) if f.path not in known]
+    staged = [f.path for f in storage.listing(lake.staging)]
     shards = set(map(str, _column(con, "SELECT DISTINCT shard FROM shard_index")))
-    pool = [p for p in lake.pool.glob("*") if p.is_file() and p.name not in shards and not only_tombstones(p)]
+    unnamed = [f.path for f in storage.listing(lake.pool) if f.path.name not in shards]
+    pool = [p for p in unnamed if not (isinstance(p, Path) and only_tombstones(p))]
     for found, what in ((packed, "packed files of no snapshot"), (staged, "staged parts"), (pool, "shards of no run")):
         check.counted += len(found)
         if found:
             check.notes.append(f"{len(found)} {what}, {found[0].name} say: left by a run that was stopped, or in use")
 
 
-def _file_problems(file: DataFile) -> Iterator[str]:
+def _file_problems(lake: Lake, file: DataFile) -> Iterator[str]:
     name = f"{file.table}/{file.path.name}"
     try:
-        size = file.path.stat().st_size
+        size = storage.size(file.path)
         if size != file.size:
             yield f"{name}: {size} bytes, the catalog says {file.size}"
             return
-        named = NAMED_BY_CONTENT.fullmatch(file.path.name)
-        if named is not None and content_hash(file.path) != named[1]:
-            yield f"{name}: its bytes do not hash to its name"
-        elif (rows := pq.read_metadata(file.path).num_rows) != file.rows:
-            yield f"{name}: {rows} rows, the catalog says {file.rows}"
-        if file.deletes is not None and (gone := pq.read_metadata(file.deletes).num_rows) != file.deleted:
+        with storage.local(file.path, lake.tmp) as path:
+            named = NAMED_BY_CONTENT.fullmatch(file.path.name)
+            if named is not None and content_hash(path) != named[1]:
+                yield f"{name}: its bytes do not hash to its name"
+            elif (rows := pq.read_metadata(path).num_rows) != file.rows:
+                yield f"{name}: {rows} rows, the catalog says {file.rows}"
+        if file.deletes is not None and (gone := _rows(file.deletes)) != file.deleted:
             yield f"{file.table}/{file.deletes.name}: {gone} deleted rows, the catalog says {file.deleted}"
     except FileNotFoundError as error:
         yield f"{file.table}/{Path(error.filename or file.path).name}: the file is missing"
     except (OSError, pa.ArrowInvalid) as error:
         yield f"{name}: cannot be read ({_line(error)})"
+
+
+def _rows(path: PurePath) -> int:
+    return int(storage.parquet_metadata(path).num_rows)
 
 
 def _read_by_last_decide(con: duckdb.DuckDBPyConnection, recipe: str) -> int | None:

@@ -148,8 +148,8 @@ def plan(lake: Lake, name: str, model: str, *, wish: Wish | None = None, cap: Ca
     """What `annotate` by the backend `name` would do; nothing is asked or written."""
     wish, cap = wish or Wish(), cap or Cap()
     spent, cached = Spent(), pa.table({"image_id": pa.array([], pa.string())})
-    if (lake.root / store.FILE).exists():
-        with closing(store.connect(lake.root / store.FILE)) as db:
+    if (lake.local / store.FILE).exists():
+        with closing(store.connect(lake.local / store.FILE)) as db:
             spent = Budget(db, cap.name).spent()
             cached = _cached_ids(AnswerCache(db, model, wish.prompt_version))
     with lake.connect(read_only=True) as con:
@@ -222,7 +222,7 @@ class _Run:
         prompt = prompting.load(self.wish.languages[0])
         done = AnnotateSummary(self.backend.name, self.backend.model, budget=self.cap.name)
         with (
-            closing(store.connect(self.lake.root / store.FILE)) as db,
+            closing(store.connect(self.lake.local / store.FILE)) as db,
             self.lake.connect(read_only=True) as con,
             ImageReader() as reader,
         ):

@@ -112,7 +112,7 @@ def balance(
         raise UsageError(f"recipe {recipe.name} has no section [balance]: add one, see docs/balance.md")
     taxonomy = load_taxonomy(entry.taxonomy)
     with lake.lock("balance"):
-        lake.tmp.mkdir(exist_ok=True)
+        lake.tmp.mkdir(parents=True, exist_ok=True)
         con = lake.connect()
         try:
             lake.ensure_tables(con, (CATEGORY, BALANCE, TAXONOMY, TEXT_TOKENS, ACTIONS))

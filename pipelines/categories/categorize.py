@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import PurePath
 
 import duckdb
 
@@ -43,7 +43,7 @@ class Settings:
 class CategoryUnit:
     """Images `low` to `high` of a lake; `prefix` opens their states, `name` is the key of the part to be staged."""
 
-    lake: Path
+    lake: PurePath
     settings: Settings
     prefix: str
     low: str

@@ -221,7 +221,7 @@ def test_a_purge_killed_anywhere_is_done_by_the_next(
                 clean(lake, older_than=NOW, selections=[cache])
         assert [ids["1"]] not in epoch(running)
     _no_problems(lake)
-    monkeypatch.setattr("warehouse.purge.BUSY_MS", 100)
+    monkeypatch.setattr("warehouse.sqlite_catalog.BUSY_MS", 100)
     with closing(sqlite3.connect(lake.catalog)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM ducklake_table").fetchone()

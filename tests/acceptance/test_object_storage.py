@@ -1,0 +1,135 @@
+"""A lake on a real S3 server that fails now and then: the same rows, whatever is killed; loader, verify and clean."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import signal
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from acceptance_tools import Run, command, picture
+from postgres_server import PostgresServer
+from s3_server import S3Server
+
+from warehouse import storage
+from warehouse.dataset import ShardDataset
+from warehouse.digest import digests
+from warehouse.lake import Lake
+from warehouse.places import place
+from warehouse.verify import verify
+
+KILLS = 20 if os.environ.get("GLYPHMILL_SOAK") else 2
+SELECTED = "SELECT image_id FROM samples WHERE outcome = 'kept'"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures with captions, near copies, a repeat and a broken file."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(11)
+    for number in range(14):
+        image = picture(rng)
+        image.save(folder / f"{number:02d}.jpg", quality=90)
+        (folder / f"{number:02d}.txt").write_text(f"picture number {number}\n", encoding="utf-8")
+        if number % 5 == 0:
+            image.resize((360, 270)).save(folder / f"{number:02d}-small.jpg", quality=80)
+    (folder / "again.jpg").write_bytes((folder / "03.jpg").read_bytes())
+    (folder / "cut.jpg").write_bytes((folder / "04.jpg").read_bytes()[:3000])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def on_disk(pictures: Path, tmp_path_factory: pytest.TempPathFactory, glyphmill: Run) -> tuple[Path, float]:
+    """The lake in a folder, and the seconds it took."""
+    lake, began = tmp_path_factory.mktemp("on-disk") / "lake", time.monotonic()
+    glyphmill("curate", pictures, "--lake", lake, "--workers", 2)
+    return lake, time.monotonic() - began
+
+
+def every_object_is_whole(root: str) -> None:
+    """Committed or not: what can be seen in the store can be read to its end."""
+    for found in storage.listing(place(root)):
+        data = storage.read(found.path)
+        if found.path.suffix == ".parquet":
+            pq.read_table(io.BytesIO(data))
+        elif found.path.suffix == ".tar":
+            assert data.endswith(bytes(1024))
+            with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+                assert len(tar.getnames()) % 3 == 0
+
+
+def same_and_sound(lake: Lake, other: Lake) -> None:
+    with lake.connect(read_only=True) as con, other.connect(read_only=True) as beside:
+        assert digests(con) == digests(beside)
+    assert not any(check.problems for check in verify(lake))
+
+
+def test_the_same_lake_as_in_a_folder(
+    pictures: Path,
+    on_disk: tuple[Path, float],
+    faults: S3Server,
+    tmp_path: Path,
+    glyphmill: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
+    lake = "s3://bucket/parity"
+    refused = glyphmill("curate", pictures, "--lake", lake, code=3).stderr
+    assert "--catalog" in refused
+    assert refused.count("\n") == 1
+    glyphmill("curate", pictures, "--lake", lake, "--catalog", tmp_path / "catalog.sqlite", "--workers", 2)
+    assert faults.broken
+    same_and_sound(Lake.open(lake), Lake.open(on_disk[0]))
+    every_object_is_whole(lake)
+    assert sorted(p.path.name for p in storage.listing(place(lake) / "shards" / "pool")) == sorted(
+        p.name for p in (on_disk[0] / "shards" / "pool").iterdir()
+    )
+
+    near = ShardDataset(on_disk[0], SELECTED, batch_size=4, seed=3, cache_dir=tmp_path / "cache")
+    far = ShardDataset(lake, SELECTED, batch_size=4, seed=3, cache_dir=tmp_path / "cache")
+    read = [[(s.image_id, s.data, s.caption) for b in ds.batches() for s in b.samples] for ds in (near, far)]
+    assert read[0] == read[1]
+    assert len(read[0]) >= 12
+    assert far[0].data == near[0].data
+
+    opened = Lake.open(lake)
+    storage.write(opened.pool / "jpg-left.tar", b"of a run that was stopped")
+    storage.write(opened.staged("captions") / "left.parquet", b"x")
+    swept = glyphmill("clean", "--lake", lake, "--older-than", "0s").stdout
+    assert "jpg-left.tar" in swept
+    assert "2 leftovers" in swept
+    assert not any(check.problems for check in verify(opened))
+    assert not [p for p in (tmp_path / "scratch").rglob("*") if p.is_file() and p.suffix != ".lock"]
+
+
+@pytest.mark.soak
+def test_killed_and_run_again_is_the_same(
+    pictures: Path,
+    on_disk: tuple[Path, float],
+    faults: S3Server,
+    postgres: PostgresServer,
+    tmp_path: Path,
+    glyphmill: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a team has it: files on the object store, catalog in PostgreSQL; faults all along, kill -9 now and then."""
+    monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
+    lake, catalog = "s3://bucket/killed", f"postgres:{postgres.database('killed')}"
+    moments, run = random.Random(5), ("curate", pictures, "--lake", lake, "--catalog", catalog, "--workers", 2)
+    for _ in range(KILLS):
+        child = subprocess.Popen(command(*run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            child.wait(timeout=moments.uniform(0.3, 1.5) * on_disk[1])
+        except subprocess.TimeoutExpired:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
+    every_object_is_whole(lake)
+    glyphmill(*run)
+    same_and_sound(Lake.open(lake), Lake.open(on_disk[0]))
