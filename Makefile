@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 VENV  := .venv
 BIN   := $(VENV)/bin
-# xdist workers of the test run; 0 runs in one process.
-JOBS  ?= 2
+# xdist workers of the test run; 0 runs in one process. More than cores: many tests wait for servers and time-outs.
+JOBS  ?= 3
 
 .PHONY: help demo test check bench soak airflow-test clean
 help:            ## what there is to make

@@ -65,6 +65,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     """One line for the person at the keyboard and the exit code, or None where a traceback tells more."""
     if isinstance(error, GlyphmillError):
         return str(error), error.exit_code
+    if isinstance(error.__cause__, Stopped):  # DuckDB tells a Ctrl-C in its own words: Query interrupted
+        return explain(error.__cause__)
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in text or "disk is full" in text:

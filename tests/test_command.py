@@ -92,3 +92,9 @@ def test_failures_are_one_line(error: BaseException, code: int, words: str) -> N
 
 def test_a_bug_keeps_its_traceback() -> None:
     assert glyphmill.explain(ZeroDivisionError("division by zero")) is None
+
+
+def test_ctrl_c_in_a_query_is_told_as_ctrl_c() -> None:
+    error = RuntimeError("Query interrupted")
+    error.__cause__ = glyphmill.Stopped("stopped")
+    assert glyphmill.explain(error) == ("stopped", 130)

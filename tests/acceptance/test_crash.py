@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from acceptance_tools import Run, command
 
-LAKES = 25 if os.environ.get("GLYPHMILL_SOAK") else 4
+LAKES = 25 if os.environ.get("GLYPHMILL_SOAK") else 3
 KILLS_PER_LAKE = 5
 COUNTS = ("SELECT count(*) FROM inputs", "SELECT count(*) FROM captions", "SELECT count(*) FROM shard_index")
 

@@ -205,10 +205,12 @@ def test_two_nights_on_beam_and_spark(mill: Mill, undisturbed: list[str]) -> Non
 def test_a_killed_driver_is_taken_over_by_another_engine(
     mill: Mill, undisturbed: list[str], cluster: Cluster, gate: Gate
 ) -> None:
+    """One of the cluster's workers is killed, and then the driver."""
     cluster.start()
     gate.hold()
     run = mill.start(0, "--engine", "spark", *cluster.options)
     gate.wait()
+    cluster.kill_worker()
     run.kill()
     run.wait()
     gate.open()
@@ -216,6 +218,8 @@ def test_a_killed_driver_is_taken_over_by_another_engine(
     assert mill.digest() == undisturbed[0]
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not SOAK, reason="a night more on a cluster: make soak")
 @java
 def test_a_cluster_that_loses_a_worker(mill: Mill, undisturbed: list[str], cluster: Cluster, gate: Gate) -> None:
     cluster.start()

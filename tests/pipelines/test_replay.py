@@ -60,9 +60,8 @@ def test_a_unit_of_scan_is_replayed_alone(tmp_path: Path, monkeypatch: pytest.Mo
 
 def _stops_in_the_debugger(lake: Path, unit: str) -> bool:
     """Whether pdb, on the command itself, stops within the unit's own code."""
-    line = sources.getsourcelines(scan_unit.work)[1] + sources.getsource(scan_unit.work).split("\n").index(
-        "    lake = Lake(Path(job.delivery.lake))"
-    )
+    code, first = sources.getsourcelines(scan_unit.work)
+    line = first + next(n for n, text in enumerate(code) if "attempt_path(" in text)
     stop = f"b {scan_unit.__file__}:{line}"
     command = [sys.executable, "-m", "pdb", "-c", stop, "-c", "c", "-c", "p 'unit', job.unit.key", "-c", "q"]
     done = subprocess.run(
