@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warehouse.places import place
+from warehouse.cli import LakeOption as LakeOption
 
 if TYPE_CHECKING:
     from pipelines.engines import Engine
@@ -24,18 +23,6 @@ class EngineName(StrEnum):
     spark = "spark"
 
 
-LakeOption = Annotated[
-    PurePath,
-    typer.Option(
-        "--lake",
-        "-L",
-        envvar="GLYPHMILL_LAKE",
-        help="Folder of the lake, or s3://bucket/prefix.",
-        show_default=False,
-        parser=place,
-        metavar="LAKE",
-    ),
-]
 CatalogOption = Annotated[
     str | None,
     typer.Option(

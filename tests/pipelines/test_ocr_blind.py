@@ -26,7 +26,7 @@ class HalfBlind:
         self._readings = list(readings)
 
     def read(self, image: Image.Image) -> list[Line]:
-        raise NotImplementedError
+        raise AssertionError("a glyph is a line by itself: nothing is to be detected")
 
     def read_line(self, image: Image.Image) -> tuple[str, float]:
         return self._readings.pop(0), 0.9
