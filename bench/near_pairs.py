@@ -13,7 +13,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.banding import BITS, RADIUS, TABLES, Hashes, Tally, expected_candidates, near
+from pipelines.near.banding import BITS, RADIUS, TABLES, Hashes, Tally, expected_candidates, near
 
 BAR_SECONDS = 120.0
 

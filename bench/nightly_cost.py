@@ -34,7 +34,7 @@ from pipelines import recipe as recipes
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
 from pipelines.extractors.hashes import EXTRACTOR
-from pipelines.near_pairs import near
+from pipelines.near.pairs import near
 from pipelines.scan import scan
 from warehouse.commit import RunInfo, commit
 from warehouse.lake import Lake

@@ -30,14 +30,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from peak import peak_mb
 
-from pipelines.banding import TABLES, Hashes, Tally, between, expected_candidates, near
 from pipelines.engines.local import LocalEngine
 from pipelines.extractors.hashes import EXTRACTOR
 from pipelines.known_text import find_known_text
-from pipelines.near_blocks import Block, as_binary, copy_out
-from pipelines.near_pairs import COMPARABLE, collapse, find_fresh
-from pipelines.near_search import Sizes, shuffled
-from pipelines.near_shuffle import Sent, send
+from pipelines.near.banding import TABLES, Hashes, Tally, between, expected_candidates, near
+from pipelines.near.blocks import Block, as_binary, copy_out
+from pipelines.near.pairs import COMPARABLE, collapse, find_fresh
+from pipelines.near.search import Sizes, shuffled
+from pipelines.near.shuffle import Sent, send
 from warehouse.commit import RunInfo, commit, uncommitted
 from warehouse.lake import Lake
 from warehouse.parts import Part

@@ -22,7 +22,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import drawn_pages as drawn
 
-from pipelines.near_pairs import MAX_DISTANCE, MAX_TILE_DISTANCE
+from pipelines.near.pairs import MAX_DISTANCE, MAX_TILE_DISTANCE
 
 OF_ONE_LAYOUT = 20
 COPIES = 2

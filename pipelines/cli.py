@@ -143,7 +143,7 @@ def near(
 
     Example: [bold]glyphmill near --lake lake[/bold]
     """
-    from pipelines import near_pairs
+    from pipelines.near import pairs as near_pairs
     from pipelines.progress import bar
     from warehouse.lake import Lake
 

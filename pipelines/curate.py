@@ -11,7 +11,7 @@ from pipelines.decide import DecideSummary
 from pipelines.engines import Engine
 from pipelines.export import ExportSummary
 from pipelines.inspect import InspectSummary, chosen_extractors
-from pipelines.near_pairs import NearSummary
+from pipelines.near.pairs import NearSummary
 from pipelines.passes import Mill, passes
 from pipelines.progress import Progress
 from pipelines.recipe import Recipe

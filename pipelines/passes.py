@@ -18,7 +18,7 @@ from pipelines.engines import Engine
 from pipelines.export import ExportSummary, export
 from pipelines.extractors.base import Extractor
 from pipelines.inspect import InspectSummary, inspect
-from pipelines.near_pairs import NearSummary, near
+from pipelines.near.pairs import NearSummary, near
 from pipelines.progress import Progress
 from pipelines.recipe import Recipe, stored_tables
 from pipelines.scan import ScanSummary

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.banding import RADIUS, Hashes
 from pipelines.engines import Engine, R, Result, U
 from pipelines.engines.local import LocalEngine
-from pipelines.near_blocks import PAIRS, as_binary, rows_of
-from pipelines.near_search import Sizes, search
+from pipelines.near.banding import RADIUS, Hashes
+from pipelines.near.blocks import PAIRS, as_binary, rows_of
+from pipelines.near.search import Sizes, search
 from pipelines.progress import silent
 
 Found = dict[frozenset[str], int]

@@ -29,8 +29,8 @@ from pipelines.options import (
 
 if TYPE_CHECKING:
     from pipelines.engines import Engine
-    from pipelines.nightly import Annotate, Order
-    from pipelines.nightly_summary import NightSummary
+    from pipelines.nights.nightly import Annotate, Order
+    from pipelines.nights.summary import NightSummary
     from pipelines.progress import Progress
     from warehouse.lake import Lake
 
@@ -83,10 +83,10 @@ def nightly(
 
     Example: [bold]glyphmill nightly --lake lake --source photos --date 2026-11-21 --json night.json[/bold]
     """
-    from pipelines import nightly as job
     from pipelines import recipe as recipes_module
-    from pipelines.nightly_list import Where
-    from pipelines.nightly_list import source_name as name_of
+    from pipelines.nights import nightly as job
+    from pipelines.nights.listing import Where
+    from pipelines.nights.listing import source_name as name_of
     from warehouse.cli import duration
 
     where = Where(source, source_name or name_of(source), kind, late)
@@ -127,7 +127,7 @@ def replay(
 
     Example: [bold]glyphmill replay --unit 3f2a --lake lake[/bold]
     """
-    from pipelines import replay as job
+    from pipelines.nights import replay as job
     from warehouse.lake import Lake
 
     letter, done = job.replay(Lake.open(lake), unit)
@@ -137,7 +137,7 @@ def replay(
 def _days(date: str | None, backfill: str | None) -> list[str]:
     from datetime import UTC, datetime
 
-    from pipelines.nightly import dates
+    from pipelines.nights.nightly import dates
     from warehouse.errors import UsageError
 
     if backfill is None:
@@ -153,7 +153,7 @@ def _nights(
     order: Order, days: list[str], engine: Engine, quiet: bool, told: list[NightSummary]
 ) -> Iterator[NightSummary]:
     """Do one night after the other; `told` gets each summary before its night begins."""
-    from pipelines import nightly as job
+    from pipelines.nights import nightly as job
     from pipelines.progress import bar
 
     for day in days:
@@ -168,7 +168,7 @@ def _nights(
 
 
 def _plan(order: Order, days: list[str], annotator: str | None, json_file: str | None) -> None:
-    from pipelines.nightly_plan import plan
+    from pipelines.nights.plan import plan
 
     plans = [plan(order, day, annotator) for day in days]
     if json_file is not None:

@@ -13,7 +13,7 @@ from acceptance_tools import Run
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
 from pipelines.export import export
-from pipelines.near_pairs import near
+from pipelines.near.pairs import near
 from pipelines.recipe import load
 from pipelines.scan import scan
 from warehouse.digest import digests

@@ -12,9 +12,9 @@ from typing import Any
 from pictures import encoded, photo
 
 from pipelines.engines.local import LocalEngine
-from pipelines.nightly import Order, nightly
-from pipelines.nightly_list import Where
-from pipelines.nightly_summary import NightSummary
+from pipelines.nights.listing import Where
+from pipelines.nights.nightly import Order, nightly
+from pipelines.nights.summary import NightSummary
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, installed_tables, loads
 from warehouse.lake import Lake

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipelines.banding import BANDS, RADIUS, TABLES, Hashes, Tally, cut, keys, meetings, near
+from pipelines.near.banding import BANDS, RADIUS, TABLES, Hashes, Tally, cut, keys, meetings, near
 
 Found = dict[tuple[int, int], int]
 

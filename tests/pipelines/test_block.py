@@ -18,7 +18,7 @@ from PIL import Image
 from pipelines.block import block, read_prompts, source_name, unblock
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
-from pipelines.near_pairs import near
+from pipelines.near.pairs import near
 from pipelines.scan import scan
 from warehouse import views
 from warehouse.errors import UsageError

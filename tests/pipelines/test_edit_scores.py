@@ -15,7 +15,7 @@ from pipelines.decide import decide
 from pipelines.edits import edits
 from pipelines.engines.local import LocalEngine
 from pipelines.inspect import InspectSummary, inspect
-from pipelines.near_pairs import near
+from pipelines.near.pairs import near
 from pipelines.recipe import Recipe, installed_tables, loads
 from warehouse.errors import UsageError
 from warehouse.lake import Lake

@@ -18,7 +18,7 @@ from pipelines.decide import decide
 from pipelines.edit_checks import check, region_of_mask, region_of_quad
 from pipelines.edits import EditsSummary, edits
 from pipelines.engines.local import LocalEngine
-from pipelines.near_pairs import near
+from pipelines.near.pairs import near
 from pipelines.what_if import what_if
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import UsageError

@@ -15,8 +15,8 @@ from PIL import Image
 
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
-from pipelines.near_pairs import MAX_DISTANCE, MAX_TILE_DISTANCE, near
-from pipelines.near_search import Sizes
+from pipelines.near.pairs import MAX_DISTANCE, MAX_TILE_DISTANCE, near
+from pipelines.near.search import Sizes
 from pipelines.recipe import Recipe, load
 from pipelines.scan import scan
 from warehouse.errors import LakeBusy, LakeError
@@ -194,7 +194,7 @@ def test_run_killed_before_its_commit_leaves_no_trace(
     shutil.copytree(scanned, tmp_path / "lake")
     lake = Lake.open(tmp_path / "lake")
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.near_pairs.commit", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("pipelines.near.pairs.commit", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             near(lake)
     assert pairs(lake) == set()

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from near_hashes import BY_BLOCK, BY_SHUFFLE, SPLIT, Shuffler, brute, clusters, searched
 
-from pipelines.banding import Tally, between, near
 from pipelines.engines import Engine
 from pipelines.engines.local import LocalEngine
-from pipelines.near_blocks import Block, blocks, fixed, read
-from pipelines.near_search import Sizes, search
-from pipelines.near_shuffle import SENT, meet
+from pipelines.near.banding import Tally, between, near
+from pipelines.near.blocks import Block, blocks, fixed, read
+from pipelines.near.search import Sizes, search
+from pipelines.near.shuffle import SENT, meet
 from pipelines.progress import silent
 from warehouse.errors import EngineError
 

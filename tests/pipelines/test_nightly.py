@@ -20,10 +20,10 @@ import glyphmill
 from pipelines import decode, inspect_unit, scan_unit
 from pipelines.commands.annotate import Annotator
 from pipelines.commands.nightly import _annotation
-from pipelines.nightly import NAMES, dates
-from pipelines.nightly_list import Where, source_name
-from pipelines.nightly_plan import plan
-from pipelines.nightly_summary import PARTIAL
+from pipelines.nights.listing import Where, source_name
+from pipelines.nights.nightly import NAMES, dates
+from pipelines.nights.plan import plan
+from pipelines.nights.summary import PARTIAL
 from warehouse.digest import digests
 from warehouse.errors import LakeBusy, UsageError
 from warehouse.lake import Lake

@@ -16,7 +16,7 @@ from nights import HERE, chosen, draw, rows, write_extractors
 from pipelines import inspect_unit, scan_unit
 from pipelines.decide import decide
 from pipelines.inspect import inspect, plan
-from pipelines.replay import replay
+from pipelines.nights.replay import replay
 from pipelines.scan import scan
 from warehouse.errors import UsageError
 from warehouse.lake import Lake

@@ -10,7 +10,7 @@ from pictures import encoded, photo
 from pipelines.decide import decide
 from pipelines.engines.local import LocalEngine
 from pipelines.export import export
-from pipelines.near_pairs import near
+from pipelines.near.pairs import near
 from pipelines.recipe import installed_tables, loads
 from pipelines.scan import scan
 from warehouse.errors import UsageError

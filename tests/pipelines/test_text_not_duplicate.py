@@ -11,7 +11,7 @@ import drawn_pages as drawn
 import pytest
 from drawn_pages import Kind, Look
 
-from pipelines.near_pairs import MAX_DISTANCE, MAX_TILE_DISTANCE
+from pipelines.near.pairs import MAX_DISTANCE, MAX_TILE_DISTANCE
 
 KINDS: tuple[Kind, ...] = ("page", "slide", "poster")
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines import banding
 from pipelines.engines import Engine, beat
-from pipelines.near_blocks import PAIRS, Block, Writer, Written, as_binary, blocks, finished, read_hashes
-from pipelines.near_shuffle import Sent, crowds, find_crowds, meet, send
+from pipelines.near import banding
+from pipelines.near.blocks import PAIRS, Block, Writer, Written, as_binary, blocks, finished, read_hashes
+from pipelines.near.shuffle import Sent, crowds, find_crowds, meet, send
 from pipelines.progress import Progress, silent
 
 

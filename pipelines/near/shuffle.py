@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines import banding
-from pipelines.banding import BAND_BITS, KEY_BANDS, TABLES, Searched, confirmed, cut, keys, meetings
 from pipelines.engines import beat
-from pipelines.near_blocks import (
+from pipelines.near import banding
+from pipelines.near.banding import BAND_BITS, KEY_BANDS, TABLES, Searched, confirmed, cut, keys, meetings
+from pipelines.near.blocks import (
     HASH_BYTES,
     ID_BYTES,
     PAIRS,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipelines.engines import Engine, beat
 from pipelines.extractors.hashes import EXTRACTOR
-from pipelines.near_blocks import Block, Writer, Written, copy_out, finished, read, rows_of
+from pipelines.near.blocks import Block, Writer, Written, copy_out, finished, read, rows_of
 from pipelines.progress import Progress
 from pipelines.thumbs import COARSE, LOUD, STEP, tile_distance, unpack
 from warehouse.errors import LakeError

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import duckdb
 
 from pipelines import inspect_unit, scan_unit
-from pipelines.dead_letters import Letter, find_letter
 from pipelines.engines import R, Result, U
 from pipelines.engines.local import LocalEngine
 from pipelines.inspect import InspectSummary, inspect
-from pipelines.nightly_list import These
+from pipelines.nights.dead_letters import Letter, find_letter
+from pipelines.nights.listing import These
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, installed_tables, loads
 from pipelines.scan import ScanSummary, scan

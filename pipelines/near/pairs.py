@@ -18,15 +18,15 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines import banding
 from pipelines.engines import Engine
 from pipelines.engines.local import LocalEngine
 from pipelines.extractors.hashes import EXTRACTOR
 from pipelines.known_text import find_known_text
-from pipelines.near_blocks import PAIRS, blocks, copy_out, finished, rows_of
-from pipelines.near_search import Sizes, search
+from pipelines.near import banding
+from pipelines.near.blocks import PAIRS, blocks, copy_out, finished, rows_of
+from pipelines.near.search import Sizes, search
+from pipelines.near.thumb_store import ASKED, LOOSE_TILE_DISTANCE, MEASURED, Measuring, gather, measure_some
 from pipelines.progress import Progress, silent
-from pipelines.thumb_store import ASKED, LOOSE_TILE_DISTANCE, MEASURED, Measuring, gather, measure_some
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import LakeError
 from warehouse.lake import Lake, quoted

@@ -13,8 +13,8 @@ from pipelines.extractors import folders
 from pipelines.extractors.base import Extractor
 from pipelines.inspect import chosen_extractors, find_due
 from pipelines.inspect_unit import version_of
-from pipelines.nightly import Order
-from pipelines.nightly_list import everything, find_night, nights, unseen
+from pipelines.nights.listing import everything, find_night, nights, unseen
+from pipelines.nights.nightly import Order
 from pipelines.passes import passes
 from pipelines.recipe import Recipe
 from pipelines.scan import UNIT_SAMPLES

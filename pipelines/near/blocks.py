@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.banding import BITS, Hashes
 from pipelines.engines import Engine, R, U
+from pipelines.near.banding import BITS, Hashes
 from pipelines.progress import Progress
 from warehouse.errors import EngineError
 from warehouse.files import told
