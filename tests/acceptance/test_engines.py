@@ -1,16 +1,15 @@
-"""The same nights on local, Beam, Spark and a standalone Spark cluster, undisturbed and killed: the same tables.
+"""The same nights on local, Beam and Spark, undisturbed and killed: the same tables.
 
-An extractor that can be held stops a scan in its middle, when some of its images are measured and some are not.
+An extractor that can be held stops a scan in its middle, when some of its images are measured and some are not. Full
+size, with every kind of late, changed and repeated delivery, and twenty rounds of kills for each engine, are soak.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import shutil
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,161 +18,44 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from acceptance_tools import command, picture
-from PIL import ImageFilter
+from engine_nights import BEAM, DAYS, SPARK, Gate, Mill, deliver, two_deliveries
 from spark_cluster import Cluster
+from tiny_models import trained_open_clip, write_models
+
+from warehouse.lake import Lake
 
 SOAK = bool(os.environ.get("GLYPHMILL_SOAK"))
-ROUNDS = 20 if SOAK else 0
-TARS, IMAGES = (24, 84) if SOAK else (6, 12)  # of the first night; the second has half as many tars
+ENGINES = ("local", "beam", "spark", "cluster")
+ROUNDS = 20
+TARS, IMAGES = 6, 12
+KILLED_TARS, KILLED_IMAGES = 8, 40
+FULL_TARS, FULL_IMAGES = 24, 84  # of the first night; the second has half as many tars
 java = pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java, which is not installed")
-
-GATE = """
-import time, uuid
-from pathlib import Path
-import pyarrow as pa
-from pipelines.extractors.base import Extractor
-from warehouse.schema import Column
-
-FOLDER = Path({folder!r})
-
-def measure(batch):
-    (FOLDER / (uuid.uuid4().hex + ".seen")).touch()
-    end = time.monotonic() + 90
-    while (FOLDER / "hold").exists() and len(list(FOLDER.glob("*.seen"))) > {passed} and time.monotonic() < end:
-        time.sleep(0.05)
-    return [{{"gate": 1.0}} for _ in batch]
-
-COLUMNS = (Column("gate", pa.float32(), "1 for every image"),)
-EXTRACTOR = Extractor("gate", "1", "one row per image: 1", COLUMNS, measure)
-"""
-
-
-@dataclass
-class Gate:
-    """Holds every scan on this machine after its first units."""
-
-    folder: Path
-    passed: int = 2
-
-    def hold(self) -> None:
-        for note in self.folder.glob("*.seen"):
-            note.unlink()
-        (self.folder / "hold").touch()
-
-    def wait(self) -> None:
-        """Until a scan has come so far."""
-        end = time.monotonic() + 150
-        while len(list(self.folder.glob("*.seen"))) <= self.passed:
-            assert time.monotonic() < end, "no scan came to the gate"
-            time.sleep(0.05)
-
-    def open(self) -> None:
-        (self.folder / "hold").unlink(missing_ok=True)
-
-
-def _tar(path: Path, members: dict[str, bytes]) -> None:
-    with tarfile.open(path, "w") as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-
-
-def _night(folder: Path, tars: int, images: int, seed: int, known: list[bytes]) -> list[bytes]:
-    """Tars of pictures of which some are broken, repeats, near copies or blurred, with none, one or two captions."""
-    folder.mkdir()
-    draw = np.random.default_rng(seed)
-    for number in range(tars):
-        members: dict[str, bytes] = {}
-        for i in range(images):
-            made, kind, key = picture(draw), i % 12, f"{number:03d}-{i:03d}"
-            if kind == 5:
-                made = made.filter(ImageFilter.GaussianBlur(9))
-            buffer = io.BytesIO()
-            made.save(buffer, "PNG" if kind == 2 else "WEBP" if kind == 3 else "JPEG", quality=88)
-            data = buffer.getvalue()
-            if kind == 7 and known:
-                data = known[int(draw.integers(len(known)))]
-            if kind == 8:
-                data = data[: len(data) // 2]
-            if kind == 9:
-                data = b"<!DOCTYPE html><p>no picture"
-            members[f"{key}.jpg"] = data
-            if kind != 4:
-                members[f"{key}.txt"] = f"picture number {i} of {number}".encode()
-            if kind % 3 == 0:
-                members[f"{key}.json"] = b'{"caption": "a pattern of many colours", "license": "CC0"}'
-            if kind == 1:
-                small = io.BytesIO()
-                made.resize((360, 270)).save(small, "JPEG", quality=80)
-                members[f"{key}-small.jpg"] = small.getvalue()
-            if kind < 2:
-                known.append(data)
-        _tar(folder / f"{number:03d}.tar", members)
-    return known
 
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
-    folder = tmp_path_factory.mktemp("gate")
-    gate = Gate(folder)
-    (folder / "gate.py").write_text(GATE.format(folder=str(folder), passed=gate.passed))
+    gate = Gate(tmp_path_factory.mktemp("gate"))
+    gate.write()
     return gate
 
 
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two deliveries; the second brings new pictures, pictures of the first, and one of its tars under a new name."""
-    first, second = tmp_path_factory.mktemp("one") / "tars", tmp_path_factory.mktemp("two") / "tars"
-    known = _night(first, TARS, IMAGES, 1, [])
-    _night(second, TARS // 2, IMAGES, 2, known)
-    shutil.copy(first / "000.tar", second / "again.tar")
-    return [first, second]
-
-
-class Mill:
-    """`glyphmill` on one lake, with the gate's extractor."""
-
-    def __init__(self, lake: Path, nights: list[Path], gate: Gate) -> None:
-        self.lake, self.nights, self.gate = lake, nights, gate
-        self.env = {**os.environ, "GLYPHMILL_EXTRACTORS": str(gate.folder)}
-
-    def start(self, night: int, *engine: str) -> subprocess.Popen[str]:
-        arguments = ("curate", self.nights[night], "--lake", self.lake, "--batch", str(night), "--source-name", "s")
-        return subprocess.Popen(
-            command(*arguments, "--workers", 2, *engine),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self.env,
-        )
-
-    def finish(self, run: subprocess.Popen[str], code: int = 0) -> str:
-        said, _ = run.communicate(timeout=1800)
-        assert run.returncode == code, said
-        return said
-
-    def curate(self, night: int, *engine: str) -> None:
-        self.finish(self.start(night, *engine))
-
-    def digest(self) -> str:
-        done = subprocess.run(
-            command("digest", "--lake", self.lake), capture_output=True, text=True, check=True, env=self.env
-        )
-        return done.stdout
+    return two_deliveries(tmp_path_factory.mktemp("nights"), TARS, IMAGES)
 
 
 @pytest.fixture
 def mill(tmp_path: Path, nights: list[Path], gate: Gate) -> Iterator[Mill]:
-    yield Mill(tmp_path / "lake", nights, gate)
+    yield Mill(tmp_path / "lake", nights, {"GLYPHMILL_EXTRACTORS": str(gate.folder)})
     gate.open()
 
 
 @pytest.fixture(scope="module")
 def undisturbed(nights: list[Path], gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The digests after each night on the local engine."""
-    mill = Mill(tmp_path_factory.mktemp("undisturbed") / "lake", nights, gate)
+    lake = tmp_path_factory.mktemp("undisturbed") / "lake"
+    mill = Mill(lake, nights, {"GLYPHMILL_EXTRACTORS": str(gate.folder)})
     digests = []
     for night in (0, 1):
         mill.curate(night)
@@ -187,10 +69,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made = Cluster(tmp_path_factory.mktemp("spark"))
     yield made
     made.kill()
-
-
-SPARK = ("--engine", "spark", "--engine-opt", "master=local[2]")
-BEAM = ("--engine", "beam")
 
 
 @java
@@ -248,17 +126,127 @@ def test_a_cluster_that_dies(mill: Mill, undisturbed: list[str], cluster: Cluste
     assert mill.digest() == undisturbed[0]
 
 
+def _options(engine: str, cluster: Cluster) -> tuple[str, ...]:
+    if engine == "cluster":
+        cluster.start()
+        return ("--engine", "spark", *cluster.options)
+    return {"local": (), "beam": BEAM, "spark": SPARK}[engine]
+
+
+RECIPE = """
+name = "parity"
+store_from = 1
+scales = [256, 640]
+[duplicates]
+max_distance = 16
+max_tile_distance = 7.0
+[[stage]]
+number = 1
+name = "initial curation"
+rules = [{ name = "large enough", when = "min_side >= 256" }]
+[[stage]]
+number = 2
+name = "image quality"
+rules = [
+  { name = "clear", when = "sharpness >= 30" },
+  { name = "texture", when = "texture >= 0.5", applies_to = "real" },
+]
+[[stage]]
+number = 3
+name = "alignment"
+rules = [{ name = "fits", when = "alignment_clip >= -0.5 OR synthetic" }]
+[[stage]]
+number = 6
+name = "balance"
+[[stage]]
+number = 7
+name = "best of leaf"
+[balance]
+tracks = { text = 0.2, portrait = 0.03 }
+tokens = { minimum = 20 }
+"""
+
+
+def _embeddings(lake: Path) -> dict[str, np.ndarray]:
+    with Lake.open(lake).connect(read_only=True) as con:
+        found = con.execute("SELECT image_id, embedding_clip FROM signals_embedding_clip").fetchall()
+    return {image: np.frombuffer(raw, np.float16).astype(float) for image, raw in found}
+
+
 @pytest.mark.soak
 @pytest.mark.skipif(not SOAK, reason="full size: make soak")
 @java
-@pytest.mark.parametrize("engine", ["local", "beam", "spark", "cluster"])
-def test_parity_at_full_size(engine: str, mill: Mill, undisturbed: list[str], cluster: Cluster) -> None:
-    if engine == "cluster":
-        cluster.start()
-    options = {"local": (), "beam": BEAM, "spark": SPARK, "cluster": ("--engine", "spark", *cluster.options)}[engine]
-    for night in (0, 1):
-        mill.curate(night, *options)
-        assert mill.digest() == undisturbed[night]
+def test_parity_at_full_size(tmp_path: Path, cluster: Cluster) -> None:
+    """Two nights of a source. On the second date: new tars, one of the first night's again under a new name, one
+    changed under its own, and one that comes late into the first date's folder."""
+    architecture, weights = trained_open_clip()
+    models = write_models(
+        tmp_path / "models.toml",
+        {"alignment.clip": {"library": "open_clip", "model": architecture, "weights": weights}},
+    )
+    recipe, source = tmp_path / "parity.toml", tmp_path / "source"
+    recipe.write_text(RECIPE)
+    mills = {engine: Mill(tmp_path / engine / "lake", [], {"GLYPHMILL_MODELS": str(models)}) for engine in ENGINES}
+    known: list[bytes] = []
+    for night, day in enumerate(DAYS):
+        known = deliver(source / day, FULL_TARS // (1 + night), FULL_IMAGES, night + 1, known)
+        if night:
+            shutil.copy(source / DAYS[0] / "000.tar", source / day / "again.tar")
+            for name, seed in (("003", 3), ("late", 4)):
+                deliver(tmp_path / name, 1, FULL_IMAGES, seed, known)
+                (tmp_path / name / "000.tar").replace(source / DAYS[0] / f"{name}.tar")
+        told = {}
+        for engine, mill in mills.items():
+            arguments = ("--lake", mill.lake, "--source", source / "{date}", "--date", day, "--recipe", recipe)
+            began = time.monotonic()
+            said = mill.finish(mill.run("nightly", *arguments, "--workers", 2, *_options(engine, cluster)))
+            print(f"{day} {engine}: {time.monotonic() - began:.0f} s\n{said.splitlines()[-1]}")
+            told[engine] = mill.digest()
+        print(told["local"])
+        assert len(set(told.values())) == 1, told
+        local = _embeddings(mills["local"].lake)
+        assert len(local) > FULL_TARS * FULL_IMAGES / 2
+        for engine in ENGINES[1:]:
+            other = _embeddings(mills[engine].lake)
+            assert other.keys() == local.keys()
+            cosines = [(other[i] @ v) / np.linalg.norm(other[i]) / np.linalg.norm(v) for i, v in local.items()]
+            print(f"{day} {engine}: {len(cosines)} embeddings, smallest cosine {min(cosines):.6f}")
+            assert min(cosines) >= 0.9999
+
+
+@pytest.fixture(scope="module")
+def killed_nights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return two_deliveries(tmp_path_factory.mktemp("killed"), KILLED_TARS, KILLED_IMAGES)
+
+
+@dataclass
+class Whole:
+    """Undisturbed nights: the digest after each, seconds by engine and night, and a lake after the first."""
+
+    first: Path
+    digests: list[str]
+    seconds: dict[tuple[str, int], float]
+
+
+@pytest.fixture(scope="module")
+def whole(killed_nights: list[Path], cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    found = Whole(folder / "first", [], {})
+    for engine in ENGINES:
+        mill = Mill(folder / engine / "lake", killed_nights, {})
+        for night in (0, 1):
+            options = _options(engine, cluster)
+            began = time.monotonic()
+            mill.curate(night, *options)
+            found.seconds[engine, night] = time.monotonic() - began
+            told = mill.digest()
+            if engine == "local":
+                found.digests.append(told)
+            if engine == "local" and night == 0:
+                shutil.copytree(mill.lake, found.first)
+            assert told == found.digests[night]
+    print({f"{engine}, night {night}": round(s) for (engine, night), s in found.seconds.items()})
+    return found
 
 
 def _a_process_below(run: subprocess.Popen[str], draw: random.Random) -> psutil.Process | None:
@@ -266,37 +254,41 @@ def _a_process_below(run: subprocess.Popen[str], draw: random.Random) -> psutil.
     return draw.choice(with_work) if with_work else None
 
 
-def _disturb(run: subprocess.Popen[str], engine: str, cluster: Cluster, draw: random.Random) -> None:
-    """Kill the driver, one of its workers, a worker of the cluster or all of the cluster."""
+def _disturb(run: subprocess.Popen[str], engine: str, cluster: Cluster, draw: random.Random) -> str:
+    """Kill the driver, one of its workers, a worker of the cluster or all of the cluster; says which."""
     kinds: dict[str, Callable[[], None]] = {"driver": run.kill, "worker": cluster.kill_worker, "cluster": cluster.kill}
     if engine != "cluster":
         victim = _a_process_below(run, draw)
         kinds = {"driver": run.kill, "worker": victim.kill if victim else run.kill}
-    kinds[draw.choice(sorted(kinds))]()
+    chosen = draw.choice(sorted(kinds))
+    kinds[chosen]()
+    return chosen
 
 
 @pytest.mark.soak
 @pytest.mark.skipif(not SOAK, reason="full size: make soak")
 @java
 @pytest.mark.parametrize("seed", range(ROUNDS))
-@pytest.mark.parametrize("engine", ["local", "beam", "spark", "cluster"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_killed_at_any_moment(
-    engine: str, seed: int, mill: Mill, undisturbed: list[str], cluster: Cluster, gate: Gate
+    engine: str, seed: int, killed_nights: list[Path], whole: Whole, cluster: Cluster, tmp_path: Path
 ) -> None:
-    """A random process at a random moment of either night; then the same command again."""
-    draw = random.Random(f"{engine} {seed}")
-    for night in (0, 1):
-        if engine == "cluster":
-            cluster.start()
-        options = {"local": (), "beam": BEAM, "spark": SPARK}.get(engine) or ("--engine", "spark", *cluster.options)
-        run = mill.start(night, *options, *(("--engine-opt", "patience_s=5") if engine == "cluster" else ()))
-        try:
-            run.wait(draw.uniform(2, 60))
-        except subprocess.TimeoutExpired:
-            _disturb(run, engine, cluster, draw)
-        run.communicate(timeout=1800)
-        if engine == "cluster":
-            cluster.start()
-            options = ("--engine", "spark", *cluster.options)
-        mill.curate(night, *options)
-        assert mill.digest() == undisturbed[night]
+    """A random process at a random moment of the first night or the second; then the same command again."""
+    draw, night = random.Random(f"{engine} {seed}"), seed % 2
+    lake = tmp_path / "lake"
+    if night:
+        shutil.copytree(whole.first, lake)
+    mill = Mill(lake, killed_nights, {})
+    options = _options(engine, cluster)
+    run = mill.start(night, *options, *(("--engine-opt", "patience_s=5") if engine == "cluster" else ()))
+    moment, killed = draw.uniform(0.05, 1.0) * whole.seconds[engine, night], "nothing: it was done"
+    try:
+        run.wait(moment)
+    except subprocess.TimeoutExpired:
+        killed = _disturb(run, engine, cluster, draw)
+    run.communicate(timeout=1800)
+    print(f"{engine}, night {night}: killed {killed} after {moment:.1f} s, exit {run.returncode}")
+    mill.curate(night, *_options(engine, cluster))
+    assert mill.digest() == whole.digests[night]
+    mill.finish(mill.run("verify", "--lake", lake))
+    shutil.rmtree(lake)

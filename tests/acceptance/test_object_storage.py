@@ -17,8 +17,10 @@ import pytest
 from acceptance_tools import Run, command, picture
 from postgres_server import PostgresServer
 from s3_server import S3Server
+from typer.testing import CliRunner
 
-from warehouse import storage
+from glyphmill import app
+from warehouse import catalogs, storage
 from warehouse.dataset import ShardDataset
 from warehouse.digest import digests
 from warehouse.lake import Lake
@@ -51,6 +53,28 @@ def on_disk(pictures: Path, tmp_path_factory: pytest.TempPathFactory, glyphmill:
     lake, began = tmp_path_factory.mktemp("on-disk") / "lake", time.monotonic()
     glyphmill("curate", pictures, "--lake", lake, "--workers", 2)
     return lake, time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ("nightly", "--source", "{src}", "--date", "2026-11-20", "--only", "freeze"),
+        ("block", "--name", "probes", "--prompts", "{src}/prompts.txt"),
+        ("edits", "{src}", "--workers", "1"),
+    ],
+    ids=lambda run: run[0],
+)
+def test_a_command_that_makes_a_lake_is_told_its_catalog(run: tuple[str, ...], tmp_path: Path) -> None:
+    src, catalog = tmp_path / "src", tmp_path / "elsewhere.sqlite"
+    src.mkdir()
+    (src / "prompts.txt").write_text("a sign that says hello\n")
+    (src / "edits.jsonl").write_text('{"reference": "a.png", "target": "b.png", "instruction": "darker"}\n')
+    line = [part.format(src=src) for part in run]
+    done = CliRunner().invoke(app, [*line, "--lake", str(tmp_path / "lake"), "--catalog", str(catalog), "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert catalogs.recorded(tmp_path / "lake") == f"sqlite:{catalog}"
+    assert catalog.exists()
+    assert not (tmp_path / "lake" / catalogs.FILE).exists()
 
 
 def every_object_is_whole(root: str) -> None:
