@@ -10,6 +10,7 @@ import typer
 from pipelines.options import (
     CORES,
     DECISIONS,
+    CatalogOption,
     EngineName,
     EngineOption,
     EngineOptOption,
@@ -40,6 +41,7 @@ def block(
     workers: WorkersOption = CORES,
     engine: EngineOption = EngineName.local,
     engine_opt: EngineOptOption = None,
+    catalog: CatalogOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """List an evaluation set: its images, their near pairs and captions with its prompts become `evaluation`.
@@ -52,13 +54,13 @@ def block(
     from warehouse.sources import open_source
 
     if remove:
-        gone = job.unblock(Lake.open(lake), name)
+        gone = job.unblock(Lake.open(lake, catalog=catalog), name)
         typer.echo(f"{name} is off the lists: {gone[0]} images, {gone[1]} prompts")
         return
     read = [prompt for file in prompts or [] for prompt in job.read_prompts(file, field)]
     with bar("scan", enabled=not quiet) as show:
         done = job.block(
-            Lake.open_or_create(lake),
+            Lake.open_or_create(lake, catalog=catalog),
             name,
             images=open_source(images) if images else None,
             prompts=read if prompts else None,

@@ -11,6 +11,7 @@ from pipelines.options import (
     CORES,
     PASSES,
     BatchOption,
+    CatalogOption,
     EngineName,
     EngineOption,
     EngineOptOption,
@@ -42,6 +43,7 @@ def edits(
     workers: WorkersOption = CORES,
     engine: EngineOption = EngineName.local,
     engine_opt: EngineOptOption = None,
+    catalog: CatalogOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Take in edit pairs: scan their pictures, link them, check what stayed the same.
@@ -56,7 +58,7 @@ def edits(
     source = open_edits(src)
     with bar("scan", enabled=not quiet) as show:
         done = job.edits(
-            Lake.open_or_create(lake),
+            Lake.open_or_create(lake, catalog=catalog),
             source,
             engine=chosen_engine(engine, workers, engine_opt),
             batch=batch,

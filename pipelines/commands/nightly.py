@@ -14,6 +14,7 @@ from pipelines.commands.annotate import Annotator
 from pipelines.options import (
     CORES,
     PASSES,
+    CatalogOption,
     DatasetOption,
     EngineName,
     EngineOption,
@@ -71,6 +72,7 @@ def nightly(
     workers: WorkersOption = CORES,
     engine: EngineOption = EngineName.local,
     engine_opt: EngineOptOption = None,
+    catalog: CatalogOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - for stdout.")
@@ -99,6 +101,7 @@ def nightly(
         wait_s=duration(wait).total_seconds(),
         only=only,
         annotate=asking,
+        catalog=catalog,
     )
     days = _days(date, backfill)
     if dry_run:

@@ -45,7 +45,7 @@ Annotate = Callable[[Lake, str, Progress], AnnotateSummary]
 @dataclass(frozen=True)
 class Order:
     """What a night is to do. `wait_s`: for the lake's lock; `only`: one pass by name; `annotate`: called with the lake
-    and the name under which its caps count."""
+    and the name under which its caps count; `catalog`: of a new lake (`Lake.create`)."""
 
     root: PurePath
     where: Where
@@ -54,6 +54,7 @@ class Order:
     wait_s: float = 0
     only: str | None = None
     annotate: Annotate | None = None
+    catalog: str | None = None
 
     def __post_init__(self) -> None:
         if self.only is not None and self.only not in NAMES:
@@ -93,9 +94,9 @@ def nightly(order: Order, summary: NightSummary, *, engine: Engine, bar: Bar) ->
     began = time.monotonic()
     recipe = order.recipe
     inspecting = chosen_extractors(recipe)
-    if not Lake.is_there(order.root):
+    if not Lake.is_there(order.root, catalog=order.catalog):
         order.where.sources(summary.night, None)  # no lake is left behind where there is no source
-    lake = Lake.open_or_create(order.root)
+    lake = Lake.open_or_create(order.root, catalog=order.catalog)
     try:
         night = _frozen(order, lake, summary, bar)
         if order.only == FREEZE:

@@ -84,14 +84,14 @@ def plan(order: Order, night: str, annotator: str | None = None) -> NightPlan:
     inspecting = chosen_extractors(order.recipe)
     steps = passes(order.recipe, inspecting, annotating=annotator is not None)
     models = [f"{e.name} {version_of(e, folders())}" for e in inspecting] + ([annotator] if annotator else [])
-    if not Lake.is_there(order.root):
+    if not Lake.is_there(order.root, catalog=order.catalog):
         found = [unit for unit, _ in units_of(everything(order.where.sources(night, None)), UNIT_SAMPLES)]
         samples = sum(samples_in(unit) or 0 for unit in found)
         expected = tuple(PassPlan(p.name, samples if p.name == "scan" else None, None) for p in steps)
         return NightPlan(
             night, order.where.name, order.recipe.name, False, len(found), samples, expected, tuple(models)
         )
-    with Lake.open(order.root, read_only=True).connect(read_only=True) as con:
+    with Lake.open(order.root, read_only=True, catalog=order.catalog).connect(read_only=True) as con:
         frozen = find_night(con, order.where.name, night)
         if frozen is not None:
             units, samples = frozen.units, frozen.samples

@@ -67,8 +67,9 @@ def on_disk(pictures: Path, tmp_path_factory: pytest.TempPathFactory, glyphmill:
 def test_a_command_that_makes_a_lake_is_told_its_catalog(run: tuple[str, ...], tmp_path: Path) -> None:
     src, catalog = tmp_path / "src", tmp_path / "elsewhere.sqlite"
     src.mkdir()
+    picture(np.random.default_rng(1)).save(src / "a.jpg")
     (src / "prompts.txt").write_text("a sign that says hello\n")
-    (src / "edits.jsonl").write_text('{"reference": "a.png", "target": "b.png", "instruction": "darker"}\n')
+    (src / "edits.jsonl").write_text('{"reference": "none.png", "target": "b.png", "instruction": "darker"}\n')
     line = [part.format(src=src) for part in run]
     done = CliRunner().invoke(app, [*line, "--lake", str(tmp_path / "lake"), "--catalog", str(catalog), "--quiet"])
     assert done.exit_code == 0, done.output
