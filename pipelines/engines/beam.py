@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from pipelines.engines import R, Result, U, beat
 from pipelines.engines.pool import Watch
+from pipelines.engines.scratch import scratch
 from pipelines.engines.shuffle import Join, Split, value_of
 from warehouse.errors import EngineError, GlyphmillError, UsageError
 
@@ -74,7 +75,7 @@ class BeamEngine:
     ) -> Generator[Result[U, R], None, None]:
         waiting = iter(units)
         while wave := list(islice(waiting, self.wave)):
-            with self._folder() as folder:
+            with scratch("beam", self.scratch) as folder:
                 job = Job(self.options, folder, _pickled(wave), work, setup, self.watch)
                 for number, result in self._results(job):
                     yield Result(wave[number], result.value, result.error, result.failure)
@@ -91,14 +92,10 @@ class BeamEngine:
         every = _pickled(units)
         if not every:
             return
-        with self._folder() as folder:
+        with scratch("beam", self.scratch) as folder:
             split, join = Split(rows, key, self.buckets), Join(reduce, key)
             for _, result in self._results(Job(self.options, folder, every, split, setup, self.watch, join)):
                 yield value_of(result)
-
-    def _folder(self) -> tempfile.TemporaryDirectory[str]:
-        # A worker of the runner may still leave a file while the folder goes: no reason to fail.
-        return tempfile.TemporaryDirectory(prefix="glyphmill-beam-", dir=self.scratch, ignore_cleanup_errors=True)
 
     def _results(self, job: Job) -> Iterator[tuple[int, Result[Any, Any]]]:
         """Each number's result, once. A pipeline that breaks is run again for what is lacking."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from pipelines.engines import R, Result, U
 from pipelines.engines.pool import Pool, Watch
+from pipelines.engines.scratch import scratch
 from pipelines.engines.shuffle import BUCKETS, JoinFiles, SplitToFile, portions, value_of
 from pipelines.engines.worker import raised
 from warehouse.errors import GlyphmillError
@@ -52,7 +52,7 @@ class LocalEngine:
         reduce: Callable[[pa.Table], R],
         setup: Callable[[], None] | None = None,
     ) -> Iterator[R]:
-        with tempfile.TemporaryDirectory(prefix="glyphmill-group-", dir=self.scratch) as folder:
+        with scratch("group", self.scratch) as folder:
             split = SplitToFile(rows, key, BUCKETS, folder)
             files = [value_of(result) for result in self.map(split, enumerate(units), setup=setup)]
             for result in self.map(JoinFiles(reduce, key), portions(files, self.workers), setup=setup):
