@@ -26,6 +26,7 @@ import pyarrow as pa
 from pipelines.engines import R, Result, U, beat
 from pipelines.engines.pool import Watch
 from pipelines.engines.scratch import scratch
+from pipelines.engines.settings import settled
 from pipelines.engines.shuffle import Join, Split, value_of
 from warehouse.errors import EngineError, GlyphmillError, UsageError
 
@@ -76,7 +77,7 @@ class BeamEngine:
         waiting = iter(units)
         while wave := list(islice(waiting, self.wave)):
             with scratch("beam", self.scratch) as folder:
-                job = Job(self.options, folder, _pickled(wave), work, setup, self.watch)
+                job = Job(self.options, folder, _pickled(wave), work, settled(setup), self.watch)
                 for number, result in self._results(job):
                     yield Result(wave[number], result.value, result.error, result.failure)
 
@@ -94,7 +95,7 @@ class BeamEngine:
             return
         with scratch("beam", self.scratch) as folder:
             split, join = Split(rows, key, self.buckets), Join(reduce, key)
-            for _, result in self._results(Job(self.options, folder, every, split, setup, self.watch, join)):
+            for _, result in self._results(Job(self.options, folder, every, split, settled(setup), self.watch, join)):
                 yield value_of(result)
 
     def _results(self, job: Job) -> Iterator[tuple[int, Result[Any, Any]]]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from pipelines.engines import R, Result, U
 from pipelines.engines.pool import Pool, Watch, lent
+from pipelines.engines.settings import Settled, settled
 from pipelines.engines.shuffle import Join, Split, value_of
 from pipelines.engines.spark_session import Jobs, jobs_of
 from warehouse.errors import EngineError, GlyphmillError
@@ -60,7 +61,7 @@ class SparkEngine:
         first = list(islice(waiting, 1))
         if not first:
             return  # no session is started for nothing
-        task = _worked(work, setup, self.watch)
+        task = _worked(work, settled(setup), self.watch)
         with jobs_of(self.conf, self.log, self.patience_s) as jobs:
             running: deque[tuple[list[U], Future[list[bytes]]]] = deque()
             while True:
@@ -86,8 +87,8 @@ class SparkEngine:
         every = list(units)
         if not every:
             return
-        split = _splitting(Split(rows, key, self.buckets), setup, self.watch)
-        join = _joining(Join(reduce, key), setup, self.watch)
+        split = _splitting(Split(rows, key, self.buckets), settled(setup), self.watch)
+        join = _joining(Join(reduce, key), settled(setup), self.watch)
         with jobs_of(self.conf, self.log, self.patience_s) as jobs:
             for _, result in _told(jobs, jobs.start(_group_job, split, join, every)):
                 yield value_of(result)
@@ -138,7 +139,7 @@ def _told(jobs: Jobs, job: Future[list[bytes]]) -> Iterator[tuple[int, Result[An
 # What runs in Spark's Python workers.
 
 
-def _worked(work: Callable[[U], R], setup: Callable[[], None] | None, watch: Watch) -> Task:
+def _worked(work: Callable[[U], R], setup: Settled, watch: Watch) -> Task:
     def worked(batches: Batches) -> Batches:
         with lent(work, setup, watch) as pool:
             for number, unit in _units(batches):
@@ -147,7 +148,7 @@ def _worked(work: Callable[[U], R], setup: Callable[[], None] | None, watch: Wat
     return worked
 
 
-def _splitting(split: Split[U], setup: Callable[[], None] | None, watch: Watch) -> Task:
+def _splitting(split: Split[U], setup: Settled, watch: Watch) -> Task:
     def splitting(batches: Batches) -> Batches:
         with lent(split, setup, watch) as pool:
             for _, unit in _units(batches):
@@ -161,7 +162,7 @@ def _splitting(split: Split[U], setup: Callable[[], None] | None, watch: Watch) 
     return splitting
 
 
-def _joining(join: Join[R], setup: Callable[[], None] | None, watch: Watch) -> OfBucket:
+def _joining(join: Join[R], setup: Settled, watch: Watch) -> OfBucket:
     def joining(streams: pa.Table) -> pa.Table:
         with lent(join, setup, watch) as pool:
             done = _result(pool, 0, streams.column("stream").to_pylist())

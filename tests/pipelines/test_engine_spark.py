@@ -65,6 +65,15 @@ def test_a_job_left_early_is_cancelled(tmp_path: Path) -> None:
     assert [r.value for r in ENGINE.map(work.double, [4])] == [8]
 
 
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("GLYPHMILL_SOAK"), reason="executors in processes of their own: make soak")
+def test_executors_in_processes_of_their_own() -> None:
+    engine = choose("spark", 2, ["master=local-cluster[2,1,2048]", "attempts=2", f"stall_s={cases.STALL_S}"])
+    cases.assert_isolated(engine)
+    counts = list(engine.group(rows.numbered, range(4), key="key", reduce=rows.count))
+    assert sum(counts) == 4 * rows.NUMBERED
+
+
 def test_the_session_is_kept_for_the_same_conf_and_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     assert [r.value for r in ENGINE.map(work.double, [1])] == [2]
     (before,) = [s[1] for s in [spark_session._session] if s]
