@@ -321,10 +321,8 @@ def _print_plan(
 
 
 def _print_export(done: ExportSummary) -> None:
-    placed = ", ".join(f"{count} at {scale}" for scale, count in done.by_scale.items()) or "none"
-    typer.echo(f"{done.stored} images newly stored; dataset {done.dataset} version {done.version}: {placed} pixels")
-    for image in done.unstored[:5]:
-        typer.echo(f"not stored: {image.image_id} from {image.uri}: {image.reason}", err=True)
-    if done.unstored:
-        typer.echo(f"{len(done.unstored)} images could not be stored; the next export tries them again", err=True)
+    typer.echo(str(done))
+    for line in done.troubles:
+        typer.echo(line, err=True)
+    if done.unstored or done.failed:
         raise typer.Exit(1)

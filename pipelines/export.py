@@ -6,24 +6,20 @@ images that are kept and stored. Both are committed together.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.balancing.balance import ENOUGH_PIXELS
 from pipelines.categories.table import CATEGORY
 from pipelines.decide import pairs_in_force
-from pipelines.default_caption import DEFAULT_CAPTION, choices
-from pipelines.engines import Engine
-from pipelines.extractors.header import SUFFIXES
+from pipelines.engines import Engine, Result
+from pipelines.export_unit import Exported, ExportUnit, Unstored, cut, plan, plan_file, planned_rows, write_unit
+from pipelines.narrow import narrowed
+from pipelines.nights.dead_letters import MOST_ATTEMPTS, Key, Letter, open_keys, settle
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe
 from warehouse import storage
@@ -31,53 +27,70 @@ from warehouse.buckets import nearest_sql
 from warehouse.commit import CommitResult, RunInfo, commit, forget_staged
 from warehouse.lake import Lake
 from warehouse.pack import pack, pack_query
-from warehouse.parts import Part, find_part, write_part
+from warehouse.parts import Part
 from warehouse.parts import key as content_key
-from warehouse.schema import BALANCE, PLACEMENTS, SHARD_INDEX
-from warehouse.shards import ShardSample, image_id_of, shard_key, write_shard
-from warehouse.sources import ImageReader
+from warehouse.schema import BALANCE, ERRORS, PLACEMENTS, SHARD_INDEX
 
 SHARD_BYTES = 512 << 20
-PLAN = "export"
-
-
-@dataclass(frozen=True)
-class ExportUnit:
-    """Images for one shard: the plan file `staging/export/<key>.parquet` names them and where their bytes lie."""
-
-    lake: PurePath
-    suffix: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Unstored:
-    """An image whose original bytes could not be read again as they were scanned."""
-
-    image_id: str
-    uri: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What one unit gave: staged rows of `shard_index` (None where no image could be stored), and what it could not."""
-
-    part: Part | None
-    unstored: tuple[Unstored, ...]
 
 
 @dataclass
 class ExportSummary:
-    """`stored` images now in the pool for the first time; `placed` rows of the dataset version, `by_scale` apart."""
+    """`stored` images now in the pool for the first time; `placed` rows of the dataset version, `by_scale` apart; no
+    version where bytes alone were stored. `failed`: units that could not be finished. `set_aside`: images of units that
+    failed too often."""
 
-    dataset: str
-    version: str
+    dataset: str = ""
+    version: str = ""
     stored: int = 0
     placed: int = 0
     by_scale: dict[int, int] = field(default_factory=dict)
     unstored: list[Unstored] = field(default_factory=list)
+    failed: list[Letter] = field(default_factory=list)
+    set_aside: int = 0
     committed: CommitResult | None = None
+
+    def __str__(self) -> str:
+        told = f"{self.stored} images newly stored"
+        if self.version:
+            placed = ", ".join(f"{count} at {scale}" for scale, count in self.by_scale.items()) or "none"
+            told += f"; dataset {self.dataset} version {self.version}: {placed} pixels"
+        return told
+
+    @property
+    def troubles(self) -> list[str]:
+        """Lines on what is not stored, the first few by name."""
+        lines = [f"not stored: {image.image_id} from {image.uri}: {image.reason}" for image in self.unstored[:5]]
+        if self.unstored:
+            lines.append(f"{len(self.unstored)} images could not be stored; the next export tries them again")
+        if self.failed:
+            first = self.failed[0]
+            images = sum(len(letter.images) for letter in self.failed)
+            lines.append(
+                f"{len(self.failed)} units, {images} images, could not be finished; the next export tries them again "
+                f"(table errors; glyphmill replay --unit {first.unit[:8]}): {first.error}"
+            )
+        if self.set_aside:
+            lines.append(
+                f"{self.set_aside} images left alone after {MOST_ATTEMPTS} failed runs: table errors, glyphmill replay"
+            )
+        return lines
+
+
+@dataclass
+class _Run:
+    """What came of the units. `finished`: those of units that failed before that nothing is left of."""
+
+    planned: list[ExportUnit] = field(default_factory=list)  # and the pieces of those that failed
+    parts: list[Part] = field(default_factory=list)
+    unstored: list[Unstored] = field(default_factory=list)
+    failed: list[Letter] = field(default_factory=list)
+    finished: set[Key] = field(default_factory=set)
+    set_aside: int = 0
+
+    @property
+    def stored(self) -> int:
+        return sum(part.rows for part in self.parts)
 
 
 def export(
@@ -92,126 +105,109 @@ def export(
     """Write new images to the pool and the dataset version to `placements`, in one commit.
 
     An image whose bytes changed or vanished since the scan is not stored and is listed in the summary; the next export
-    tries it again. Raises LakeError where the lake cannot be written.
+    tries it again. A unit that fails is narrowed down to the images it fails for, which become dead letters; all else
+    is stored. Raises LakeError where the lake cannot be written.
     """
     began = time.monotonic()
     with lake.lock("export"), lake.connect() as con:
-        lake.ensure_tables(con, (BALANCE, CATEGORY))
+        lake.ensure_tables(con, (BALANCE, CATEGORY, ERRORS))
         snapshot = lake.snapshot(con)
-        units = list(plan(lake, con, recipe, shard_bytes))
-        parts: list[Part] = []
-        unstored: list[Unstored] = []
-        progress(0, len(units))
-        for done, result in enumerate(engine.map(write_unit, units), 1):
-            if result.value is None:
-                raise RuntimeError(f"export of shard {result.unit.suffix}-{result.unit.key} failed:\n{result.error}")
-            unstored.extend(result.value.unstored)
-            if result.value.part is not None:
-                parts.append(result.value.part)
-            progress(done, len(units))
-        files = {SHARD_INDEX.name: pack(con, lake, SHARD_INDEX, parts)}
+        done = _store(lake, con, recipe, engine, shard_bytes, progress)
+        files = {SHARD_INDEX.name: pack(con, lake, SHARD_INDEX, done.parts)}
         version, placed = _place(con, recipe, files[SHARD_INDEX.name])
         by_scale = dict(con.execute("SELECT scale, count(*) FROM placed GROUP BY scale ORDER BY scale").fetchall())
         if not _known(con, dataset, version):
             files[PLACEMENTS.name] = pack_query(con, lake, PLACEMENTS, _placement_rows(dataset, version))
-        stored = sum(part.rows for part in parts)
-        run = RunInfo(
-            command="export",
-            batch=None,
-            engine=engine.name,
-            recipe=recipe.hash,
-            versions={},
-            counts={
-                "stored": stored,
-                "placed": placed,
-                "unstored": len(unstored),
-                "dataset": dataset,
-                "version": version,
-            },
-            seconds=time.monotonic() - began,
-            snapshot=snapshot,
+        summary = ExportSummary(
+            dataset, version, done.stored, placed, by_scale, done.unstored, done.failed, done.set_aside
         )
-        summary = ExportSummary(dataset, version, stored, placed, by_scale, unstored)
-        if any(files.values()):
-            summary.committed = commit(con, lake, run, files, parts)
-            forget_staged(lake, parts)
-        for unit in units:
-            storage.delete(_plan_file(lake, unit.key))
+        counts = {"placed": placed, "dataset": dataset, "version": version}
+        run = _run_info(engine, recipe, done, counts, began, snapshot)
+        summary.committed = _finish(lake, con, run, done, files)
     return summary
 
 
-def plan(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe, shard_bytes: int) -> Iterator[ExportUnit]:
-    """One unit a shard: images not stored yet, one media type each, in the order their source holds them.
-
-    A plan derives from the lake alone, so a rerun after a crash finds the shards it has finished under the same names.
-    """
-    con.execute("CREATE OR REPLACE TEMP TABLE suffixes (media_type VARCHAR, suffix VARCHAR)")
-    con.executemany("INSERT INTO suffixes VALUES (?, ?)", list(SUFFIXES.items()))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE export_plan AS {_PLAN}", [recipe.hash, recipe.store_from, shard_bytes])
-    shards = con.execute("SELECT DISTINCT suffix, shard FROM export_plan ORDER BY ALL").fetchall()
-    meta = _META.replace("{choices}", choices(con))
-    for suffix, shard in shards:
-        rows = con.execute(
-            f'{meta} WHERE p.suffix = $1 AND p.shard = $2 ORDER BY p.uri, p."offset", p.row, p.image_id',
-            [suffix, shard],
-        ).to_arrow_table()
-        content = json.dumps(rows.to_pylist(), ensure_ascii=False)
-        key = shard_key(rows["image_id"].to_pylist(), hashlib.sha256(content.encode()).hexdigest())
-        file = _plan_file(lake, key)
-        if not storage.exists(file):
-            with storage.replacing(file, lake.tmp) as temporary:
-                pq.write_table(rows, temporary)
-        yield ExportUnit(lake.root, suffix, key)
+def export_unit(lake: Lake, recipe: Recipe, letter: str, *, engine: Engine) -> ExportSummary:
+    """Store the images of one unit that failed before; the next export places them. Raises LakeBusy, LakeError."""
+    began = time.monotonic()
+    with lake.lock("export"), lake.connect() as con:
+        lake.ensure_tables(con, (ERRORS,))
+        snapshot = lake.snapshot(con)
+        done = _store(lake, con, recipe, engine, SHARD_BYTES, silent, letter)
+        files = {SHARD_INDEX.name: pack(con, lake, SHARD_INDEX, done.parts)}
+        summary = ExportSummary(stored=done.stored, unstored=done.unstored, failed=done.failed)
+        summary.committed = _finish(lake, con, _run_info(engine, recipe, done, {}, began, snapshot), done, files)
+    return summary
 
 
-def write_unit(unit: ExportUnit) -> Exported:
-    """Write one shard from its plan and stage its rows of `shard_index`. Pure in its inputs: retried freely."""
-    lake = Lake(unit.lake)
-    name = content_key("shard", unit.suffix, unit.key)
-    rows = pq.read_table(pa.BufferReader(storage.read(_plan_file(lake, unit.key)))).to_pylist()
-    done = find_part(lake, SHARD_INDEX.name, name, unit.key)
-    if done is not None and done.rows == len(rows):
-        return Exported(done, ())
-    unstored: list[Unstored] = []
-    samples = _read_again(rows, unstored)
-    first = next(samples, None)
-    if first is None:
-        return Exported(None, tuple(unstored))
+def _store(
+    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    recipe: Recipe,
+    engine: Engine,
+    shard_bytes: int,
+    progress: Progress,
+    letter: str | None = None,
+) -> _Run:
+    """Write the shards that are planned, or those of one unit that failed before."""
+    units = list(plan(lake, con, recipe, shard_bytes, letter))
+    done = _Run([*units])
 
-    def every() -> Iterator[ShardSample]:
-        yield first
-        yield from samples
+    def pieces(unit: ExportUnit) -> list[ExportUnit]:
+        made = cut(unit)
+        done.planned.extend(made)
+        return made
 
-    written = write_shard(lake.pool, unit.suffix, every(), key=unit.key, scratch=lake.tmp)
-    part = write_part(lake, SHARD_INDEX, name, unit.key, pa.Table.from_pylist(written.rows, schema=SHARD_INDEX.arrow))
-    return Exported(part, tuple(unstored))
-
-
-def _read_again(rows: list[dict[str, Any]], unstored: list[Unstored]) -> Iterator[ShardSample]:
-    """The original bytes of each planned image, checked against its id; what cannot be read is told in `unstored`."""
-    with ImageReader() as reader:
-        for row in rows:
-            image_id, uri = str(row.pop("image_id")), str(row.pop("uri"))
-            offset, length, number = row.pop("offset"), row.pop("length"), row.pop("row")
-            caption = row.pop("caption")
-            try:
-                data = reader.read(uri, offset, length, number)
-            except OSError as error:
-                unstored.append(Unstored(image_id, uri, f"cannot be read: {error.strerror or error}"))
-                continue
-            if image_id_of(data) != image_id:
-                unstored.append(Unstored(image_id, uri, "its bytes changed since the scan"))
-                continue
-            yield ShardSample(image_id, data, _flat(image_id, row), caption)
+    due = {(unit, "") for (unit,) in con.execute("SELECT DISTINCT letter FROM export_due").fetchall()}
+    done.finished = {(unit.letter, "") for unit in units if unit.letter} | (open_keys(con, "export") - due)
+    if letter is None:
+        ((done.set_aside,),) = con.execute(
+            f"SELECT count(*) FROM export_due WHERE attempts >= {MOST_ATTEMPTS}"
+        ).fetchall()
+    progress(0, len(units))
+    for number, result in enumerate(narrowed(engine, write_unit, units, pieces), 1):
+        if result.value is None:
+            done.failed.append(_letter(recipe, result))
+        else:
+            done.unstored.extend(result.value.unstored)
+            if result.value.part is not None:
+                done.parts.append(result.value.part)
+        progress(min(number, len(units)), len(units))
+    return done
 
 
-def _flat(image_id: str, row: Mapping[str, Any]) -> dict[str, object]:
-    """Metadata of the .json member: one type a key, no nulls, so that readers can type it from the first sample."""
-    return {"image_id": image_id, **{name: "" if value is None else value for name, value in row.items()}}
+def _letter(recipe: Recipe, result: Result[ExportUnit, Exported]) -> Letter:
+    """The row of `errors` of a unit that failed for good; it is known by its images."""
+    images = tuple(sorted(planned_rows(result.unit)["image_id"].to_pylist()))
+    unit = result.unit.letter or content_key("export", images)
+    return Letter(command="export", unit=unit, recipe=recipe.hash, images=images).told(result)
 
 
-def _plan_file(lake: Lake, key: str) -> PurePath:
-    return lake.staged(PLAN) / f"{key}.parquet"
+def _run_info(
+    engine: Engine, recipe: Recipe, done: _Run, counts: dict[str, object], began: float, snapshot: int
+) -> RunInfo:
+    return RunInfo(
+        command="export",
+        engine=engine.name,
+        recipe=recipe.hash,
+        counts={"stored": done.stored, "unstored": len(done.unstored), "units_failed": len(done.failed), **counts},
+        seconds=time.monotonic() - began,
+        snapshot=snapshot,
+    )
+
+
+def _finish(
+    lake: Lake, con: duckdb.DuckDBPyConnection, run: RunInfo, done: _Run, files: dict[str, list[PurePath]]
+) -> CommitResult | None:
+    """Commit what there is, and then what failed; plans go."""
+    committed = None
+    if any(files.values()):
+        committed = commit(con, lake, run, files, done.parts)
+        forget_staged(lake, done.parts)
+    settle(lake, con, "export", done.failed, done.finished, committed.run_id if committed else None)
+    for unit in done.planned:
+        storage.delete(plan_file(lake, unit.key))
+    return committed
 
 
 def _place(con: duckdb.DuckDBPyConnection, recipe: Recipe, new_index: Sequence[PurePath]) -> tuple[str, int]:
@@ -287,34 +283,3 @@ def _quoted(text: str) -> str:
 def _known(con: duckdb.DuckDBPyConnection, dataset: str, version: str) -> bool:
     found = con.execute("SELECT 1 FROM placements WHERE dataset = ? AND version = ? LIMIT 1", [dataset, version])
     return found.fetchone() is not None
-
-
-# Images that passed the early stages and are nobody's duplicate; `shard` numbers runs of about shard_bytes each.
-_PLAN = """
-WITH due AS (
-    SELECT i.image_id, s.suffix, i.uri, i."offset", i.length, i.row
-    FROM decisions AS d
-    JOIN images AS i USING (image_id)
-    JOIN suffixes AS s USING (media_type)
-    WHERE d.recipe = $1 AND d.stage_reached >= $2 AND d.outcome <> 'duplicate'
-      AND d.image_id NOT IN (SELECT image_id FROM shard_index)
-)
-SELECT *, (sum(length) OVER (PARTITION BY suffix ORDER BY uri, "offset", row, image_id ROWS UNBOUNDED PRECEDING)
-           - length) // $3 AS shard
-FROM due
-"""
-
-#: `{choices}` is to be filled in.
-_META = f"""
-SELECT p.image_id, p.uri, p."offset", p.length, p.row,
-       i.width, i.height, i.media_type, i.byte_size, i.source, i.source_url, i.license, i.collected_at, i.extra,
-       c.caption, coalesce(c.captions, '[]') AS captions
-FROM export_plan AS p
-JOIN images AS i USING (image_id)
-LEFT JOIN (
-    SELECT image_id,
-           {DEFAULT_CAPTION} AS caption,
-           list({{kind: kind, text: text, lang: lang, origin: origin}} ORDER BY caption_id)::JSON::VARCHAR AS captions
-    FROM {{choices}} GROUP BY image_id
-) AS c USING (image_id)
-"""

@@ -118,7 +118,7 @@ def _categorize(mill: Mill, show: Progress) -> Done:
     if mill.recipe.balance is None:
         return Done(0)
     done = categorize(mill.lake, engine=mill.engine, taxonomy=mill.recipe.balance.taxonomy, progress=show)
-    return Done(done.images, {"images": done.images})
+    return Done(done.images, {"images": done.images, "units_failed": len(done.failed), "set_aside": done.set_aside})
 
 
 def _balance(mill: Mill, show: Progress) -> Done:
@@ -129,7 +129,7 @@ def _balance(mill: Mill, show: Progress) -> Done:
 def _export(mill: Mill, show: Progress) -> Done:
     mill.exported = done = export(mill.lake, mill.recipe, engine=mill.engine, dataset=mill.dataset, progress=show)
     counts = {"stored": done.stored, "placed": done.placed, "unstored": len(done.unstored), "version": done.version}
-    return Done(done.stored, counts)
+    return Done(done.stored, {**counts, "units_failed": len(done.failed), "set_aside": done.set_aside})
 
 
 def _views(mill: Mill, show: Progress) -> Done:

@@ -91,10 +91,10 @@ def between(low: str, high: str) -> str:
 
 
 def read(
-    con: duckdb.DuckDBPyConnection, sources: Sources, low: str, high: str
+    con: duckdb.DuckDBPyConnection, sources: Sources, within: str
 ) -> tuple[list[str], list[ImageFacts], dict[str, bytes]]:
-    """Ids of the images from `low` to `high` in order, their facts but for zero-shot, and stored embeddings by id."""
-    within = between(low, high)
+    """Ids of the images that the predicate `within` on image_id holds for, in order, their facts but for zero-shot, and
+    stored embeddings by id."""
     columns = ["i.image_id", "c.texts", "coalesce(c.synthetic, false) AS synthetic"]
     joins = []
     for table, listed in sources.facts.items():

@@ -132,7 +132,7 @@ def left(con: duckdb.DuckDBPyConnection, night: Night, recipe: Recipe, inspectin
     failed = [one.unit for one in open_letters(con, "scan", source=night.source) if one.batch == night.night]
     here = con.execute(
         f"SELECT DISTINCT unit FROM (SELECT unit, unnest(images) AS image_id FROM lake.errors "
-        f"WHERE command = 'inspect' AND status = 'open') WHERE image_id IN ({own})"
+        f"WHERE command <> 'scan' AND status = 'open') WHERE image_id IN ({own}) ORDER BY unit"
     ).fetchall()
     unstored = con.execute(
         f"""SELECT count(*) FROM lake.decisions WHERE recipe = ? AND stage_reached >= ? AND outcome <> 'duplicate'

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
-import duckdb
-
 from pipelines import inspect_unit, scan_unit
+from pipelines.categories.categorize import CategorizeSummary, categorize_unit
 from pipelines.engines import R, Result, U
 from pipelines.engines.local import LocalEngine
+from pipelines.export import ExportSummary, export_unit
 from pipelines.inspect import InspectSummary, inspect
 from pipelines.nights.dead_letters import Letter, find_letter
 from pipelines.nights.listing import These
@@ -46,7 +46,10 @@ class Foreground(LocalEngine):
             yield Result(unit, value=work(unit))
 
 
-def replay(lake: Lake, unit: str, *, progress: Progress = silent) -> tuple[Letter, ScanSummary | InspectSummary]:
+Replayed = ScanSummary | InspectSummary | CategorizeSummary | ExportSummary
+
+
+def replay(lake: Lake, unit: str, *, progress: Progress = silent) -> tuple[Letter, Replayed]:
     """Run the failed unit again; what it gives is committed and its row of `errors` is resolved.
 
     Raises UsageError where no such unit failed, and whatever the unit itself raises: nothing has changed then.
@@ -54,21 +57,26 @@ def replay(lake: Lake, unit: str, *, progress: Progress = silent) -> tuple[Lette
     with lake.connect() as con:
         lake.ensure_tables(con, [ERRORS])
         letter = find_letter(con, unit)
-        recipe = _recipe(con, letter)
     engine = Foreground()
-    if recipe is None:
+    done: Replayed
+    if letter.command == "scan":
         these = These(letter.source or "", (from_text(letter.content or ""),))
         done = scan(lake, these, engine=engine, batch=letter.batch, source_name=letter.source, progress=progress)
-        return letter, done
-    names = [told.partition(" ")[0] for told in letter.extractors]
-    return letter, inspect(lake, recipe, engine=engine, extractors=names, images=letter.images, progress=progress)
+    elif letter.command == "categorize":
+        done = categorize_unit(lake, letter, engine=engine)
+    elif letter.command == "export":
+        done = export_unit(lake, _recipe(lake, letter), letter.unit, engine=engine)
+    else:
+        names = [told.partition(" ")[0] for told in letter.extractors]
+        recipe = _recipe(lake, letter)
+        done = inspect(lake, recipe, engine=engine, extractors=names, images=letter.images, progress=progress)
+    return letter, done
 
 
-def _recipe(con: duckdb.DuckDBPyConnection, letter: Letter) -> Recipe | None:
-    """The recipe that a unit of inspect was run for; None for scan."""
-    if letter.command == "scan":
-        return None
-    row = con.execute("SELECT toml FROM lake.recipes WHERE recipe = ?", [letter.recipe]).fetchone()
+def _recipe(lake: Lake, letter: Letter) -> Recipe:
+    """The recipe that the unit was run for."""
+    with lake.connect(read_only=True) as con:
+        row = con.execute("SELECT toml FROM lake.recipes WHERE recipe = ?", [letter.recipe]).fetchone()
     if row is None:
         raise LakeError(
             f"the recipe {letter.recipe} of unit {letter.unit} is not in this lake any more: decide with it"

@@ -27,6 +27,7 @@ from pipelines.nights.summary import PARTIAL
 from warehouse.digest import digests
 from warehouse.errors import LakeBusy, UsageError
 from warehouse.lake import Lake
+from warehouse.sources import ImageReader
 
 REPO = Path(__file__).resolve().parents[2]
 FIRST, SECOND, THIRD, FOURTH = dates("2026-11-01", "2026-11-04")
@@ -197,6 +198,30 @@ def test_bytes_that_change_between_scan_and_export_leave_the_night_partial(after
     (source / "08.jpg").write_bytes(encoded(photo(72, 64, seed=98)))
     done = do(an_order(lake, source, recipe), SECOND)
     assert (done.exit_code, done.left.unstored) == (PARTIAL, 1)
+
+
+def test_a_shard_that_fails_leaves_the_night_partial_and_the_next_one_stores_it(
+    after: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, source = after
+    draw(source, 8)
+
+    def broken(self: ImageReader, *place: Any) -> bytes:
+        raise RuntimeError("the machine is on fire")
+
+    for name in ("freeze", "scan", "near", "decide", "inspect", "decide-again"):
+        do(an_order(lake, source, only=name), SECOND)
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageReader, "read", broken)
+        done = do(an_order(lake, source, only="export"), SECOND)
+        assert (counts(done, "export")["units_failed"], counts(done, "export")["stored"]) == (1, 0)
+        closing = do(an_order(lake, source, only="views"), SECOND)
+    assert (closing.status, closing.exit_code, closing.left.unstored) == ("partial", PARTIAL, 1)
+    (unit,) = closing.left.failed
+    assert f"left over: 1 units failed (table errors; glyphmill replay --unit {unit})" in str(closing)
+    later = do(an_order(lake, source), THIRD)
+    assert (later.exit_code, counts(later, "export")["stored"]) == (0, 1)
+    assert rows(lake, "SELECT command, unit, status FROM errors") == [("export", unit, "resolved")]
 
 
 def test_wrong_use_and_a_busy_lake(after: tuple[Path, Path], tmp_path: Path) -> None:
