@@ -19,6 +19,9 @@ settings.load_profile("suite")
 
 REPO = Path(__file__).resolve().parent.parent
 
+# Hundreds of processes are started: they compile a module once, not once each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

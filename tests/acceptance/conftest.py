@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from acceptance_tools import Run, command, picture
+from acceptance_tools import Run, apart, here, picture
 from PIL import ImageFilter
 
 
@@ -24,12 +23,11 @@ def _basic_recipe() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def glyphmill() -> Run:
-    """Run `glyphmill ARGUMENTS` and return what it printed; `code` is the exit code that is expected."""
+    """Run `glyphmill ARGUMENTS` and return what it printed; `code` is the exit code that is expected. With an
+    environment of its own it is a process of its own."""
 
     def run(*arguments: object, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command(*arguments), capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})}
-        )
+        done = here(*arguments) if env is None else apart(*arguments, env=env)
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -49,11 +47,11 @@ def rows(glyphmill: Run) -> Callable[..., list[dict[str, object]]]:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 small files: pictures with captions, near copies, repeats, blurred ones, and broken ones."""
+    """150 small files: pictures with captions, near copies, repeats, blurred ones, and broken ones."""
     folder = tmp_path_factory.mktemp("corpus") / "pictures"
     folder.mkdir()
     rng = np.random.default_rng(7)
-    for number in range(200):
+    for number in range(100):
         image = picture(rng)
         stem = folder / f"{number:04d}"
         image.save(stem.with_suffix(".png" if number % 9 == 0 else ".jpg"), quality=90)

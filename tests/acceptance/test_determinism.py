@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +45,18 @@ class Shuffled:
 
 
 @pytest.fixture(scope="module")
-def reference(corpus: Path, tmp_path_factory: pytest.TempPathFactory, glyphmill: Run) -> str:
+def curated(corpus: Path, tmp_path_factory: pytest.TempPathFactory, glyphmill: Run) -> Path:
     lake = tmp_path_factory.mktemp("reference") / "lake"
     glyphmill("curate", corpus, "--lake", lake, "--workers", 1, env={"PYTHONHASHSEED": "0"})
-    return glyphmill("digest", "--lake", lake).stdout
+    return lake
 
 
-@pytest.mark.parametrize(("workers", "hash_seed"), [(1, "1"), (2, "12345"), (3, "random")])
+@pytest.fixture(scope="module")
+def reference(curated: Path, glyphmill: Run) -> str:
+    return glyphmill("digest", "--lake", curated).stdout
+
+
+@pytest.mark.parametrize(("workers", "hash_seed"), [(2, "12345"), (3, "random")])
 def test_workers_and_hash_seed(
     workers: int, hash_seed: str, corpus: Path, tmp_path: Path, reference: str, glyphmill: Run
 ) -> None:
@@ -72,9 +78,9 @@ def test_order_and_size_of_units(
     assert glyphmill("digest", "--lake", lake.root).stdout == reference
 
 
-def test_running_again_changes_nothing(corpus: Path, tmp_path: Path, glyphmill: Run) -> None:
+def test_running_again_changes_nothing(curated: Path, corpus: Path, tmp_path: Path, glyphmill: Run) -> None:
     lake = tmp_path / "lake"
-    glyphmill("curate", corpus, "--lake", lake)
+    shutil.copytree(curated, lake)
     with Lake.open(lake, read_only=True).connect(read_only=True) as con:
         before = con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()
         tables = digests(con)

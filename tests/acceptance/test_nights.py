@@ -40,7 +40,7 @@ def untouched(drop: Path, tmp_path_factory: pytest.TempPathFactory, glyphmill: R
     """A lake whose night was never killed, and the seconds it took."""
     lake = tmp_path_factory.mktemp("untouched") / "lake"
     started = time.monotonic()
-    done = glyphmill(*night(drop, "one", lake)[2:], "--json", "-")
+    done = glyphmill(*night(drop, "one", lake)[2:], "--json", "-", env={})
     summary = json.loads(done.stdout)
     assert (summary["status"], summary["exit_code"], summary["error"]) == ("done", 0, None)
     assert {one["name"] for one in summary["passes"]} == {"freeze", "scan", "near", "decide", "export", "views"}

@@ -44,7 +44,7 @@ def test_every_stored_byte_is_original(curated: Path, corpus: Path, rows: Rows) 
     stored = _members(curated / "shards/pool")
     kept = {str(r["image_id"]) for r in rows("SELECT image_id FROM decisions WHERE outcome = 'kept'", curated)}
     assert kept <= stored.keys()
-    assert len(kept) > 100
+    assert len(kept) > 50
     for image_id, members in stored.items():
         (suffix,) = members.keys() - {"json", "txt"}
         assert members[suffix] == delivered[image_id]
@@ -72,8 +72,8 @@ def test_accounting(curated: Path, corpus: Path, rows: Rows) -> None:
     images = [f for f in corpus.iterdir() if f.suffix != ".txt"]
     assert sum(outcomes.values()) == len(images)
     assert outcomes.keys() == {"error", "repeat", "dropped", "duplicate", "kept"}
-    assert outcomes["repeat"] == 18  # of twenty, two are of pictures that were saved as PNG: near duplicates
-    assert outcomes["error"] == 11  # ten cut pictures and a page of HTML
+    assert outcomes["repeat"] == 9  # of ten, one is of a picture that was saved as PNG: a near duplicate
+    assert outcomes["error"] == 6  # five cut pictures and a page of HTML
 
 
 def test_fields_round_trip_through_parquet(tmp_path: Path, glyphmill: Run, rows: Rows) -> None:
