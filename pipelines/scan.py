@@ -215,6 +215,8 @@ def _give_up(
     jobs = []
     for result in failed:
         job, error = result.unit, (result.error or "").split("\n")[0]
+        if result.failure == "raised":  # what was raised may name another file of the unit: `errors` tells it
+            error = f"{error.partition(':')[0]}, see the table errors"
         names = [(INPUTS.name, key("gave up", dict(job.parts).get(INPUTS.name), job.unit.key))]
         jobs.append(replace(job, parts=tuple(names), gave_up=f"{Reason.UNIT}: {error}"))
     for listed in engine.map(work, jobs):

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.balancing.tokens import SOURCES, TOKEN
+from pipelines.nights.forgetting import unlisted
 from warehouse import forget as takedown
 from warehouse.commit import pack_query
 from warehouse.errors import UsageError
@@ -44,7 +45,9 @@ def forget(
         before = takedown.choose(con, chosen)
         if dry_run:
             return takedown.plan(con, before)
-        return takedown.forget(lake, con, reason, before, _recounted(lake, con))
+        words, lists = _recounted(lake, con), unlisted(lake, con)
+        extra = Extra({**words.files, **lists.files}, {**words.replace, **lists.replace})
+        return takedown.forget(lake, con, reason, before, extra)
 
 
 def read_ids(file: Path) -> list[str]:

@@ -118,7 +118,8 @@ class Listed:
                 stale = f"SELECT unit FROM ({_stale(con, self.night.source, self.lacking)}) WHERE batch = $2"
                 only = f"AND unit IN ({stale})"
             found = con.execute(
-                f"SELECT content FROM lake.night_units WHERE source = $1 AND night = $2 {only} ORDER BY place",
+                f"SELECT content FROM lake.night_units WHERE source = $1 AND night = $2 AND content IS NOT NULL "
+                f"{only} ORDER BY place",
                 [self.night.source, self.night.night],
             )
             while rows := found.fetchmany(ROWS):

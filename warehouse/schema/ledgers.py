@@ -62,10 +62,10 @@ NIGHT_UNITS = Table(
     (
         Column("source", STRING, "name of the source, as in inputs"),
         Column("night", STRING, "the date, YYYY-MM-DD"),
-        Column("unit", STRING, "key of the unit, as in inputs and parts"),
+        Column("unit", STRING, "key of the unit as listed, as in inputs and parts"),
         Column("place", pa.int64(), "place on the list, from 0"),
         Column("states", pa.list_(pa.uint64()), "hash of each sample's file, sidecars and caption rows, as listed"),
-        Column("content", STRING, "the unit: files in their state, ranges, caption rows; JSON"),
+        Column("content", STRING, "the unit: files in their state, ranges, caption rows; JSON; NULL: all forgotten"),
     ),
     key=("source", "night", "unit"),
     ledger=True,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from warehouse.sources.base import FileState, TableLine, Unit
 from warehouse.sources.files import UnreadableError
@@ -56,6 +56,30 @@ def units_of(taken: Iterable[Piece], max_samples: int) -> Iterator[tuple[Unit, l
         waiting.append(piece)
     if waiting:
         yield _together(waiting)
+
+
+def without(unit: Unit, uris: Collection[str]) -> Unit | None:
+    """The unit without the samples of plain files whose first file has one of these uris; None where none is left.
+
+    A container stays as it is: it is no image's own.
+    """
+    if unit.kind != "folder":
+        return unit
+    files: list[FileState] = []
+    spans: list[int] = []
+    places: dict[int, int] = {}
+    at = 0
+    for span in unit.spans:
+        if unit.files[at].uri not in uris:
+            places[at] = len(files)
+            files.extend(unit.files[at : at + span])
+            spans.append(span)
+        at += span
+    if not spans:
+        return None
+    lines = tuple(replace(line, file=places[line.file]) for line in unit.lines if line.file in places)
+    stop = unit.start + len(spans)
+    return replace(unit, files=tuple(files), spans=tuple(spans), lines=lines, stop=stop)
 
 
 def to_text(unit: Unit) -> str:
