@@ -31,12 +31,12 @@ from warehouse.forgotten_list import read_listing
 from warehouse.lake import CATALOG, Lake, quoted
 from warehouse.metadata import stored_columns
 from warehouse.rewrite import known_data_files, positions, rewrite
-from warehouse.schema import TEXT_TOKENS
+from warehouse.schema import ERRORS, NIGHT_UNITS, TEXT_TOKENS
 from warehouse.selection import forget_captions
 from warehouse.sqlite_catalog import BUSY_MS, vacuum
 
-#: Tables whose rows count words of many images: of older snapshots they go whole.
-COUNTED = (TEXT_TOKENS.name,)
+#: Tables whose rows are about many images, by words or by the files they came in: of older snapshots they go whole.
+COUNTED = (TEXT_TOKENS.name, NIGHT_UNITS.name, ERRORS.name)
 HOPS = 3  # steps along near pairs from an image to one that may carry its captions
 _PROCESS = re.compile(r"(?:work|duckdb)-(\d+)-")
 
