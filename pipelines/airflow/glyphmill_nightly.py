@@ -8,18 +8,22 @@ by the parameters of a run:
     GLYPHMILL_SOURCE    what is delivered; {date} in it stands for the night's date
     GLYPHMILL_RECIPE    the recipe, `starter` if not given
     GLYPHMILL_OPTIONS   further options of `glyphmill nightly`, as one line
+    GLYPHMILL_RETRY_S   seconds until a task that failed is tried again, 300 if not given
 
-A task that was killed is started again and goes on where it was. Units that fail do not stop a night: they are rows of
-`errors`, and the last task ends with exit code 7, so that somebody looks.
+A task that was killed is started again and goes on where it was; so is one whose lake was busy or whose cluster was
+gone. Units that fail do not stop a night: they are rows of `errors`, and the last task ends with exit code 7, so that
+somebody looks; the next night tries these units again. It fails at once, as does wrong use: see HOPELESS.
 """
 
 from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Param
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 PASSES = (
     "freeze",
@@ -35,6 +39,22 @@ PASSES = (
     "export",
     "views",
 )
+
+
+HOPELESS = frozenset({2, 5, 7})  # wrong use, something not installed, a partial night: no new try mends them
+
+
+class Pass(BashOperator):  # type: ignore[misc]  # mypy sees no Airflow
+    """A pass of the night: an exit code that a new try may mend is tried again, another fails at once."""
+
+    def execute(self, context: Any) -> Any:
+        try:
+            return super().execute(context)
+        except AirflowException as error:
+            process = self.subprocess_hook.sub_process
+            if process is not None and process.returncode in HOPELESS:
+                raise AirflowFailException(str(error)) from error
+            raise
 
 
 def _param(name: str, default: str, description: str) -> Param:
@@ -55,11 +75,11 @@ with DAG(
         "recipe": _param("GLYPHMILL_RECIPE", "starter", "recipe, by name or file"),
         "options": _param("GLYPHMILL_OPTIONS", "", "further options of glyphmill nightly"),
     },
-    default_args={"retries": 3, "retry_delay": timedelta(minutes=5)},
+    default_args={"retries": 3, "retry_delay": timedelta(seconds=float(os.environ.get("GLYPHMILL_RETRY_S", "300")))},
 ) as dag:
-    before: BashOperator | None = None
+    before: Pass | None = None
     for name in PASSES:
-        task = BashOperator(
+        task = Pass(
             task_id=name,
             bash_command=(
                 f"${{GLYPHMILL:-glyphmill}} nightly --only {name} --quiet --wait 2h --date {{{{ ds }}}} "
