@@ -37,6 +37,7 @@ class Catalog(Protocol):
     def make(self, fill: Callable[[str], None]) -> None: ...
     def lock(self) -> WriterLock: ...
     def check(self) -> tuple[int, list[str]]: ...
+    def guard(self, con: duckdb.DuckDBPyConnection, attached: str, token: int | None) -> None: ...
     def compact(self) -> None: ...
 
 
@@ -49,8 +50,8 @@ def find(root: PurePath, given: str | None = None) -> Catalog | None:
         return SqliteCatalog(root / FILE, root, root / "lock") if isinstance(root, Path) else None
     if said.startswith(PREFIX):
         return PostgresCatalog(said.removeprefix(PREFIX), root)
-    if "://" in said:
-        raise UsageError("--catalog is postgres: and a libpq connection string, or sqlite: and a file, not a URL")
+    if not said.startswith(_SQLITE) and any(mark in said for mark in ":="):  # postgresql://, mysql:x, dbname=x
+        raise UsageError(f"--catalog is postgres: and a libpq connection string, or sqlite: and a file, not {said!r}")
     file = Path(said.removeprefix(_SQLITE)).absolute()
     return SqliteCatalog(file, root, file.with_name(f"{file.name}.lock"))
 

@@ -30,9 +30,11 @@ DAY = timedelta(days=1)
 
 @dataclass
 class Swept:
-    """What went, or would go: paths below the lake with their bytes, expired snapshots, and what was forgotten."""
+    """What went, or would go: paths below the lake with their bytes, uploads to an object store that were never
+    completed, expired snapshots, and what was forgotten."""
 
     files: dict[PurePath, int] = field(default_factory=dict)
+    uploads: list[PurePath] = field(default_factory=list)
     snapshots: list[int] = field(default_factory=list)
     purged: Purged = field(default_factory=Purged)
 
@@ -93,6 +95,11 @@ def _sweep(
                 shutil.rmtree(left.path)
             else:
                 storage.delete(left.path)
+    for upload in storage.uploads(lake.root):
+        if upload.began <= before:
+            swept.uploads.append(upload.path.relative_to(lake.root))
+            if not dry_run:
+                storage.abort(upload)
 
 
 def leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[storage.Stored]:
@@ -102,7 +109,7 @@ def leftovers(lake: Lake, con: duckdb.DuckDBPyConnection) -> Iterator[storage.St
     yield from storage.listing(lake.staging)
     shards = {row[0] for row in con.execute("SELECT DISTINCT shard FROM shard_index").fetchall()}
     unnamed = [found for found in storage.listing(lake.pool) if found.path.name not in shards]
-    yield from (f for f in unnamed if not (isinstance(f.path, Path) and only_tombstones(f.path)))
+    yield from (found for found in unnamed if not only_tombstones(found.path, lake.tmp))
     for path in (*sorted(lake.tmp.glob("*")), *sorted(lake.local.glob(f"{CATALOG}.new*"))):
         try:
             yield _newest(path)

@@ -140,12 +140,15 @@ def clean(
     )
     for path, size in swept.files.items():
         typer.echo(f"{size:>14,}  {path}")
+    for path in swept.uploads:
+        typer.echo(f"{'unfinished':>14}  {path}")
     verb = "would go" if dry_run else "gone"
     for path, rows in swept.purged.rows.items():
         typer.echo(f"{rows:>9,} rows  {path}")
     if swept.purged.images:
         typer.echo(f"{swept.purged} {verb}")
-    typer.echo(f"{len(swept.files)} leftovers, {swept.bytes:,} bytes, {len(swept.snapshots)} snapshots {verb}")
+    left = len(swept.files) + len(swept.uploads)
+    typer.echo(f"{left} leftovers, {swept.bytes:,} bytes, {len(swept.snapshots)} snapshots {verb}")
 
 
 @app.command(rich_help_panel=PANEL)

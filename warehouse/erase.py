@@ -1,5 +1,7 @@
 """Erase: what the pool holds of forgotten images is overwritten where it stands, so that every other offset stays true.
 
+On an object store nothing can be overwritten in part: a copy is, and takes the object's place by one PUT.
+
 An image's three members become one, a tombstone of the same length full of zeros. The tar stays a tar: readers of
 WebDataset pass over the member's name, and our own know it. Each step may be repeated: a run that was killed half-way
 is done again.
@@ -10,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from warehouse import storage
 from warehouse.files import replacing, sync, told
 from warehouse.forgotten_list import TOMBSTONE
 from warehouse.shards import BLOCK, END, Member, ShardError, header, padding, parse, walk
@@ -20,10 +23,11 @@ from warehouse.shards import BLOCK, END, Member, ShardError, header, padding, pa
 ZEROS = bytes(1 << 20)
 
 
-def erase_image(shard: Path, image_id: str, offset: int) -> bool:
+def erase_image(shard: Path, image_id: str, offset: int, name: str | None = None) -> bool:
     """Overwrite the members of the image whose bytes begin at `offset`; False where it was done before.
 
-    Raises ShardError where another image stands there, LakeError where the shard cannot be written.
+    `name`: the shard's, where the file is a copy under another one. Raises ShardError where another image stands there,
+    LakeError where the shard cannot be written.
     """
     with told(f"erasing in {shard.name}", shard.parent), open(shard, "r+b", buffering=0) as file:
         start = offset - BLOCK
@@ -36,7 +40,7 @@ def erase_image(shard: Path, image_id: str, offset: int) -> bool:
         while stop + BLOCK <= end and (member := _next(file, stop)) and member.name.startswith(f"{image_id}."):
             stop = member.offset + member.size + padding(member.size)
         if stop == start:
-            raise ShardError(f"{shard.name}: {first.name} at byte {start}, not image {image_id}")
+            raise ShardError(f"{name or shard.name}: {first.name} at byte {start}, not image {image_id}")
         # the name first: who reads meanwhile sees a whole image or a tombstone
         _write(file, start, header(TOMBSTONE, stop - start - BLOCK))
         _zero(file, start + BLOCK, stop)
@@ -81,12 +85,15 @@ def holds_any(shard: Path, ids: Collection[str]) -> bool:
         return True
 
 
-def only_tombstones(shard: Path) -> bool:
+def only_tombstones(shard: PurePath, scratch: Path) -> bool:
     """Whether every image of a tar was forgotten. It is kept all the same: an epoch that was planned before then reads
-    on through it."""
-    with open(shard, "rb") as file:
-        if len(head := file.read(BLOCK)) < BLOCK or not head.startswith(TOMBSTONE.encode() + b"\0"):
-            return False
+    on through it. `scratch`: a local folder for a copy of one on an object store that may be such."""
+    if storage.size(shard) < BLOCK:
+        return False
+    (head,) = storage.read_ranges([(shard, 0, BLOCK)])
+    if not head.startswith(TOMBSTONE.encode() + b"\0"):
+        return False
+    with storage.local(shard, scratch) as copy, open(copy, "rb") as file:
         try:
             return all(member.name == TOMBSTONE for member in walk(file))
         except ShardError:

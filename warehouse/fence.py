@@ -54,8 +54,11 @@ def sign(con: duckdb.DuckDBPyConnection, token: int | None, command: str) -> Non
 
 def told(error: duckdb.Error, lake: object) -> LakeBusy | None:
     """A refused commit as one line; None where the error is another."""
-    if LOST not in str(error):
-        return None
+    return lost(lake) if LOST in str(error) else None
+
+
+def lost(lake: object) -> LakeBusy:
+    """The line for a run whose lock another one took."""
     return LakeBusy(
         f"this run lost the lock of the lake {lake} while it stood still, and another run took it: nothing was "
         "committed, run the same command again"

@@ -40,6 +40,8 @@ class ObjectStore:
         """(uri, bytes, last written) of every object below `uri`, sorted."""
         found = self._tried(f"listing {uri}", lambda fs: fs.find(uri, detail=True))
         for key, info in sorted(found.items()):
+            if info["type"] != "file":
+                continue  # s3fs tells of the folder itself where nothing is in it but what was removed
             yield f"s3://{key}", int(info["size"]), info["LastModified"].timestamp()
 
     def read(self, uri: str) -> bytes:
@@ -69,7 +71,17 @@ class ObjectStore:
 
     def put(self, file: Path, uri: str) -> None:
         """One PUT, or for large files one multipart upload: the object is there when all of it is."""
-        self._tried(f"writing {uri}", lambda fs: fs.put_file(str(file), uri))
+
+        def sent(fs: Any) -> None:
+            try:
+                fs.put_file(str(file), uri)
+            except FileNotFoundError as error:
+                if _code(error) != "NoSuchUpload":
+                    raise
+                # ended under our hands: by a sweep, or by a completion of which only the answer was lost
+                raise ConnectionAbortedError(f"the upload of {uri} was ended elsewhere") from error
+
+        self._tried(f"writing {uri}", sent)
 
     def get(self, uri: str, file: Path) -> None:
         self._tried(f"reading {uri}", lambda fs: fs.get_file(uri, str(file)))
@@ -89,12 +101,61 @@ class ObjectStore:
 
         self._tried(f"removing {uri}", gone)
 
+    def uploads(self, uri: str) -> Iterator[tuple[str, str, float]]:
+        """(uri, id, when it began) of every multipart upload below `uri` that was not completed."""
+        bucket, prefix = _below(uri)
+        for page in self._pages("list_multipart_uploads", uri, ("KeyMarker", "UploadIdMarker")):
+            for upload in page.get("Uploads", []):
+                if upload["Key"].startswith(prefix):  # MinIO takes the prefix for a whole key
+                    yield f"s3://{bucket}/{upload['Key']}", upload["UploadId"], upload["Initiated"].timestamp()
+
+    def abort(self, uri: str, upload: str) -> None:
+        """End a multipart upload; what was sent of it is gone."""
+        bucket, key = _split(uri)
+
+        def ended(fs: Any) -> None:
+            try:
+                fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=key, UploadId=upload)
+            except FileNotFoundError:
+                return  # completed or ended meanwhile
+
+        self._tried(f"ending an upload of {uri}", ended)
+
+    def drop_old_versions(self, uri: str) -> int:
+        """Remove every version below `uri` that was overwritten or removed, where the bucket keeps such; how many."""
+        bucket, _ = _below(uri)
+        old: list[tuple[str, str]] = []
+        marks: list[tuple[str, str]] = []
+        for page in self._pages("list_object_versions", uri, ("KeyMarker", "VersionIdMarker")):
+            old += [(v["Key"], v["VersionId"]) for v in page.get("Versions", []) if not v["IsLatest"]]
+            marks += [(m["Key"], m["VersionId"]) for m in page.get("DeleteMarkers", [])]
+        for key, version in (*old, *marks):  # what hides an old version goes after it
+            self._tried(
+                f"removing an old version of s3://{bucket}/{key}",
+                lambda fs, k=key, v=version: fs.call_s3("delete_object", Bucket=bucket, Key=k, VersionId=v),  # type: ignore[misc]
+            )
+        return len(old)
+
+    def _pages(self, call: str, uri: str, markers: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Every page of a listing below `uri`."""
+        bucket, prefix = _below(uri)
+        at: dict[str, str] = {}
+        while True:
+            page = self._tried(
+                f"looking below {uri} ({call})",
+                lambda fs, a=at: cast("dict[str, Any]", fs.call_s3(call, Bucket=bucket, Prefix=prefix, **a)),  # type: ignore[misc]
+            )
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            at = {name: page[f"Next{name}"] for name in markers if page.get(f"Next{name}")}
+
     def _tried(self, what: str, action: Callable[[Any], T]) -> T:
         """What `action` gives. FileNotFoundError passes; anything else, after all tries, is a LakeError of one line."""
+        fs = filesystem()  # names what to install; these two come with it
         from aiohttp import ClientError as HttpError
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-        fs = filesystem()
         for pause in (*PAUSES_S, None):
             try:
                 return action(fs)
@@ -165,6 +226,24 @@ def secret() -> str:
             fields["SESSION_TOKEN"] = frozen.token
     listed = ", ".join("{} '{}'".format(name, value.replace("'", "''")) for name, value in fields.items())
     return f"CREATE OR REPLACE SECRET lake_store (TYPE s3, {listed})"
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """Bucket and key."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _below(uri: str) -> tuple[str, str]:
+    """Bucket, and what the keys of all objects below `uri` begin with."""
+    bucket, key = _split(uri)
+    return bucket, f"{key}/" if key else ""
+
+
+def _code(error: BaseException) -> str:
+    """What S3 called an error that was translated; empty where it did not come from there."""
+    answer = getattr(error.__cause__, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code", ""))
 
 
 def _line(error: Exception) -> str:

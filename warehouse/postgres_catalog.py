@@ -6,21 +6,27 @@ processes.
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import duckdb
 
 from warehouse import fence, lease
-from warehouse.errors import LakeError, UsageError
-from warehouse.lock import WriterLock
+from warehouse.errors import LakeBusy, LakeError, UsageError
+from warehouse.lock import POLL_S, WriterLock
 from warehouse.sql import quoted
 
 PREFIX = "postgres:"
 _PASSWORD = re.compile(r"password\s*=|://[^/@]*:[^/@]*@", re.IGNORECASE)
 _PLACE = "SELECT value FROM ducklake_metadata WHERE key = 'data_path' AND scope IS NULL"
 _MAKING = 0x676C797068  # the advisory lock of those who make a lake here
+BUSY_MS = 30_000  # how long the readers of what was deleted are waited for
+_OLDER = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND (age(backend_xmin) > age('{now}'::xid) OR age(backend_xid) > age('{now}'::xid)) LIMIT 1"""
 
 
 class PostgresCatalog:
@@ -98,12 +104,40 @@ class PostgresCatalog:
     def lock(self) -> WriterLock:
         return WriterLock(lambda purpose, until: lease.Lease(self.dsn, self.lake, purpose, until))
 
+    def guard(self, con: duckdb.DuckDBPyConnection, attached: str, token: int | None) -> None:
+        """Keep the lock for this run until the open transaction of `con`, which has the catalog attached under that
+        name, ends. Raises LakeBusy where another run took it."""
+        held = f"SELECT 1 FROM glyphmill_lock WHERE token = {token or 0} FOR SHARE"
+        if not con.execute("SELECT * FROM postgres_query(?, ?)", [attached, held]).fetchall():
+            raise fence.lost(self.lake)
+
     def compact(self) -> None:
-        """Write the tables anew, without what was deleted from them."""
-        with lease.connect(self.dsn) as con:
+        """Write the tables anew, without what was deleted from them, and the samples that the planner keeps of them.
+
+        Raises LakeBusy where a transaction that began before may still read what was deleted.
+        """
+        until = time.monotonic() + BUSY_MS / 1000
+        with lease.connect(_impatient(self.dsn)) as con:
+            ((now,),) = lease.query(con, "SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::TEXT")
+            while lease.query(con, _OLDER.format(now=now)):
+                if time.monotonic() > until:
+                    raise self._read()
+                time.sleep(POLL_S)
             tables = "SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'ducklake%' ORDER BY 1"
-            for (table,) in lease.query(con, tables):
-                con.execute("CALL postgres_execute('c', ?, use_transaction => false)", [f'VACUUM FULL "{table}"'])
+            again = [f'VACUUM (FULL, ANALYZE) "{table}"' for (table,) in lease.query(con, tables)]
+            for statement in (*again, "VACUUM FULL pg_statistic"):  # passed over where it is not the user's to do
+                try:
+                    con.execute("CALL postgres_execute('c', ?, use_transaction => false)", [statement])
+                except duckdb.Error as error:
+                    if "lock timeout" not in str(error):
+                        raise
+                    raise self._read() from error
+
+    def _read(self) -> LakeBusy:
+        return LakeBusy(
+            f"a transaction that began earlier still reads the catalog {self}, so what was deleted from it is in its "
+            "tables yet: close what reads the lake, and run glyphmill clean again"
+        )
 
     def check(self) -> tuple[int, list[str]]:
         """Pages of the catalog's tables, each of which is read."""
@@ -120,3 +154,14 @@ class PostgresCatalog:
                 except duckdb.Error as error:
                     problems.append(f"{table} cannot be read ({str(error).strip().splitlines()[0]})")
         return sum(int(str(pages)) for _, pages in found), problems
+
+
+def _impatient(dsn: str) -> str:
+    """The libpq string or URI with a limit to how long a statement waits for others."""
+    if "options=" in dsn.replace(" ", ""):
+        return dsn  # the user's own stand
+    options = f"{os.environ.get('PGOPTIONS', '')} -c lock_timeout={BUSY_MS}".strip()
+    if "://" in dsn:
+        return f"{dsn}{'&' if '?' in dsn else '?'}options={quote(options)}"
+    escaped = options.replace("\\", "\\\\").replace("'", "\\'")
+    return f"{dsn} options='{escaped}'"

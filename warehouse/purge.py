@@ -1,8 +1,10 @@
 """Purge: no byte of a forgotten image and no word of its captions is left in any file of the lake.
 
-Part of `clean`, under the writer lock. In this order, so that a run killed at any moment is done again by the next: the
-staged parts and the answers of annotators, the pool's tars and the selections made from them, what stopped runs left,
-snapshots that nobody pinned, the tables' files of all other snapshots, and the catalog's own free pages (`finish`).
+Part of `clean`, under the writer lock. On an object store whole objects are replaced, and what it keeps besides goes
+too: uploads that were never completed, and old versions. In this order, so that a run killed at any moment is done
+again by the next: the staged parts and the answers of annotators, the pool's tars and the selections made from them,
+what stopped runs left, snapshots that nobody pinned, the tables' files of all other snapshots, and the catalog's own
+free pages (`finish`).
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import pyarrow.parquet as pq
 from warehouse import storage
 from warehouse.catalog import known_files
 from warehouse.erase import erase_captions, erase_image, holds_any, only_tombstones, thin
-from warehouse.files import replacing, told
+from warehouse.files import told
 from warehouse.forgotten import about, anything_forgotten, naming, write_listing
 from warehouse.forgotten_list import read_listing
 from warehouse.lake import CATALOG, Lake, quoted
@@ -38,7 +40,7 @@ from warehouse.sqlite_catalog import BUSY_MS, vacuum
 #: Tables whose rows are about many images, by words or by the files they came in: of older snapshots they go whole.
 COUNTED = (TEXT_TOKENS.name, NIGHT_UNITS.name, ERRORS.name)
 HOPS = 3  # steps along near pairs from an image to one that may carry its captions
-_PROCESS = re.compile(r"(?:work|duckdb)-(\d+)-")
+_PROCESS = re.compile(r"\.?(?:work|duckdb|get|put|pack|rewrite)-(\d+)-")
 
 
 class _Carrier(NamedTuple):
@@ -58,11 +60,11 @@ class Purged:
     images: int = 0
     erased: int = 0
     captions: int = 0
-    files: list[Path] = field(default_factory=list)
+    files: list[PurePath] = field(default_factory=list)
     answers: int = 0
     selections: int = 0
     snapshots: list[int] = field(default_factory=list)
-    rows: dict[Path, int] = field(default_factory=dict)
+    rows: dict[PurePath, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return (
@@ -115,13 +117,14 @@ def purge(
 
 
 def finish(lake: Lake) -> None:
-    """Give back the catalog's free pages and its write-ahead log, which still hold what was deleted; then nothing is
-    left of what the list beside the pool names, and it goes.
+    """Give back the catalog's free pages and its write-ahead log, which still hold what was deleted, and what a bucket
+    with versioning keeps; then nothing is left of what the list beside the pool names, and it goes.
 
     Raises LakeBusy where another process keeps the catalog open for reading.
     """
     with told("compacting the catalog", lake.root):
         lake.backend.compact()
+    storage.drop_old_versions(lake.root)
     write_listing(lake.pool, ())
 
 
@@ -161,17 +164,25 @@ def _erase_from_pool(
     *,
     dry_run: bool,
 ) -> None:
-    pool, touched = _folder(lake.pool), set()
-    for place in places:
-        shard = pool / str(place["shard"])
-        if shard.exists():
-            touched.add(shard)
-            done.erased += dry_run or erase_image(shard, str(place["image_id"]), int(str(place["offset"])))
-    for carrier in carriers:
-        done.captions += dry_run or erase_captions(pool / carrier.shard, carrier.places, carrier.foreign)
-    for shard in touched:
-        if not dry_run and only_tombstones(shard):
-            thin(shard)
+    """Shard by shard: on an object store a copy is erased in, and takes the object's place."""
+    for name in sorted({str(place["shard"]) for place in places} | {carrier.shard for carrier in carriers}):
+        images = [(str(p["image_id"]), int(str(p["offset"]))) for p in places if p["shard"] == name]
+        others = [carrier for carrier in carriers if carrier.shard == name]
+        shard = lake.pool / name
+        if not storage.exists(shard):
+            continue
+        if dry_run:
+            done.erased, done.captions = done.erased + len(images), done.captions + len(others)
+            continue
+        with storage.local(shard, lake.tmp) as file:
+            erased = sum(erase_image(file, image_id, offset, name) for image_id, offset in images)
+            captions = sum(erase_captions(file, other.places, other.foreign) for other in others)
+            if isinstance(shard, Path) and images and only_tombstones(shard, lake.tmp):
+                thin(shard)
+            if file != shard and (erased or captions):
+                lake.check_lock()
+                storage.move(file, shard)
+        done.erased, done.captions = done.erased + erased, done.captions + captions
 
 
 def _carriers(lake: Lake, con: duckdb.DuckDBPyConnection, texts: Iterable[str]) -> Iterator[_Carrier]:
@@ -215,38 +226,45 @@ def _sweep_stopped(
 ) -> None:
     """What stopped runs left where only the holder of the lock writes: none of it is in use now."""
     known = known_files(con, lake)
-    going = [p for p in sorted(_folder(lake.tables).rglob("*")) if p.is_file() and p not in known]
+    going = [found.path for found in storage.listing(lake.tables) if found.path not in known]
     indexed = {row[0] for row in con.execute("SELECT DISTINCT shard FROM shard_index").fetchall()}
-    for path in sorted(_folder(lake.pool).glob("*")):
-        if path.name.startswith(".") or (path.name not in indexed and holds_any(path, due)):
+    for path in (found.path for found in storage.listing(lake.pool)):
+        if path.name.startswith(".") or (path.name not in indexed and _holds_any(path, due, lake.tmp)):
             going.append(path)
-    going += sorted(_folder(lake.staging / "export").glob("*"))
+    going += [found.path for found in storage.listing(lake.staging / "export")]
     going += [p for p in sorted(lake.tmp.glob("*")) if not _running(p.name)]
-    going += sorted(_folder(lake.root).glob(f"{CATALOG}.new*"))
+    going += sorted(lake.local.glob(f"{CATALOG}.new*"))
+    lake.check_lock()
     for path in going:
-        done.files.append(path.relative_to(lake.root))
+        done.files.append(_below(lake, path))
         if not dry_run:
             _remove(path)
+    for upload in storage.uploads(lake.root):
+        done.files.append(_below(lake, upload.path))
+        if not dry_run:
+            storage.abort(upload)
 
 
 def _sweep_staging(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: bool) -> None:
     """Staged parts without the rows about forgotten images: the run that wrote them may go on with the rest."""
-    for path in sorted(_folder(lake.staging).glob("*/*.parquet")):
-        if path.parent.name == "export" or path.name.startswith("."):
+    for path in (found.path for found in storage.listing(lake.staging)):
+        if path.suffix != ".parquet" or path.parent.parent != lake.staging or path.parent.name == "export":
             continue
         try:
-            columns = naming(path.parent.name, pq.read_schema(path).names)
-            gone = positions(path, columns, ids)
-        except FileNotFoundError:
-            continue  # its run has committed it just now
-        if len(gone):
-            done.files.append(path.relative_to(lake.root))
+            gone = positions(path, path.parent.name, ids)
+            if not len(gone):
+                continue
+            done.files.append(_below(lake, path))
             if not dry_run:
-                rows = pq.read_table(path)
+                rows = storage.using(path, pq.read_table)
                 keep = np.ones(rows.num_rows, bool)
                 keep[gone] = False
-                with told(f"rewriting {path.name}", lake.root), replacing(path) as temporary:
+                with told(f"rewriting {path.name}", lake.root), storage.replacing(path, lake.tmp) as temporary:
                     pq.write_table(rows.filter(pa.array(keep)), temporary, compression="zstd", use_dictionary=False)
+        except FileNotFoundError:
+            continue  # its run has committed it just now
+    if not dry_run:
+        storage.drop_old_versions(lake.staging)  # parts of theirs that were delivered again and not let in
 
 
 def _sweep_answers(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: bool) -> None:
@@ -270,8 +288,14 @@ def _sweep_answers(lake: Lake, ids: Sequence[str], done: Purged, *, dry_run: boo
                 vacuum(db, file)
 
 
-def _folder(path: PurePath) -> Path:
-    return storage.folder(path, "purging what was forgotten")
+def _holds_any(shard: PurePath, ids: frozenset[str], scratch: Path) -> bool:
+    with storage.local(shard, scratch) as file:
+        return holds_any(file, ids)
+
+
+def _below(lake: Lake, path: PurePath) -> PurePath:
+    """The path below the lake, or below its folder on this machine."""
+    return path.relative_to(lake.root if path.is_relative_to(lake.root) else lake.local)
 
 
 def _running(name: str) -> bool:
@@ -288,8 +312,8 @@ def _running(name: str) -> bool:
     return True
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
+def _remove(path: PurePath) -> None:
+    if isinstance(path, Path) and path.is_dir():
         shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        storage.delete(path)

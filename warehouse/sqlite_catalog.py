@@ -104,6 +104,9 @@ class SqliteCatalog:
             (pages,) = db.execute("PRAGMA page_count").fetchone()
             return pages, [row[0] for row in db.execute(f"PRAGMA quick_check({SHOWN})") if row[0] != "ok"]
 
+    def guard(self, con: duckdb.DuckDBPyConnection, attached: str, token: int | None) -> None:
+        """The kernel takes the lock from the dead only: who holds it may go on."""
+
     def compact(self) -> None:
         """Give back free pages and the write-ahead log, which still hold what was deleted.
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from warehouse.errors import LakeError
 from warehouse.places import ObjectPath, is_remote
 
 if TYPE_CHECKING:  # a training worker reads shards through here and is not to load what it does not use
     import pyarrow.parquet as pq
 
     from warehouse.object_store import ObjectStore
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,16 @@ class Stored:
     path: PurePath
     size: int
     modified: float
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload of several parts to an object store that has not ended: its number, and when it began, seconds since
+    1970."""
+
+    path: PurePath
+    number: str
+    began: float
 
 
 def exists(path: PurePath) -> bool:
@@ -77,11 +88,22 @@ def read_ranges(ranges: Sequence[tuple[PurePath, int, int]]) -> list[bytes]:
     return found
 
 
+def using(path: PurePath, action: Callable[[BinaryIO], T]) -> T:
+    """What `action` gives of the file, opened for reading and seeking; on an object store it may be called again.
+
+    Raises FileNotFoundError.
+    """
+    if isinstance(path, Path):
+        with open(path, "rb") as file:
+            return action(file)
+    return _store().using(str(path), action)
+
+
 def parquet_metadata(path: PurePath) -> pq.FileMetaData:
     """The footer of a Parquet file; raises FileNotFoundError."""
     import pyarrow.parquet as pq
 
-    return pq.read_metadata(path) if isinstance(path, Path) else _store().using(str(path), pq.read_metadata)
+    return pq.read_metadata(path) if isinstance(path, Path) else using(path, pq.read_metadata)
 
 
 def sizes(paths: Sequence[PurePath]) -> list[int]:
@@ -175,14 +197,24 @@ def local(path: PurePath, scratch: Path) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
+def uploads(folder: PurePath) -> list[Upload]:
+    """Every upload below a place of an object store that has not ended."""
+    if isinstance(folder, Path):
+        return []
+    return [Upload(ObjectPath(uri), number, began) for uri, number, began in _store().uploads(str(folder))]
+
+
+def abort(upload: Upload) -> None:
+    """End an upload: what was sent of it is gone, and who was sending it begins anew."""
+    _store().abort(str(upload.path), upload.number)
+
+
+def drop_old_versions(folder: PurePath) -> int:
+    """Remove what a bucket with versioning keeps of overwritten and removed objects below a place; how many."""
+    return 0 if isinstance(folder, Path) else _store().drop_old_versions(str(folder))
+
+
 def _store() -> ObjectStore:
     from warehouse.object_store import ObjectStore
 
     return ObjectStore()
-
-
-def folder(path: PurePath, what: str) -> Path:
-    """A folder of this machine. Raises LakeError where it is on an object store, on which `what` does not work."""
-    if isinstance(path, Path):
-        return path
-    raise LakeError(f"{what} does not work on an object store yet ({path}): copy the lake to a folder to do it")

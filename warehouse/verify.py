@@ -158,7 +158,7 @@ def check_orphans(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> N
     staged = [f.path for f in storage.listing(lake.staging)]
     shards = set(map(str, _column(con, "SELECT DISTINCT shard FROM shard_index")))
     unnamed = [f.path for f in storage.listing(lake.pool) if f.path.name not in shards]
-    pool = [p for p in unnamed if not (isinstance(p, Path) and only_tombstones(p))]
+    pool = [p for p in unnamed if not only_tombstones(p, lake.tmp)]
     for found, what in ((packed, "packed files of no snapshot"), (staged, "staged parts"), (pool, "shards of no run")):
         check.counted += len(found)
         if found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 from balance_lakes import put
 from decision_lakes import fill, image_id, new_lake
-from kept_lakes import curated, deliver, found_in
+from kept_lakes import curated, deliver, found_in, found_in_bucket
+from postgres_server import USER, PostgresServer
+from s3_server import S3Server
 
 from annotate import store
 from annotate.backends.base import Answer, Status
@@ -23,6 +26,7 @@ from warehouse.clean import clean, pin
 from warehouse.dataset import ShardDataset
 from warehouse.errors import LakeBusy, UsageError
 from warehouse.lake import Lake
+from warehouse.object_store import filesystem
 from warehouse.shards import read_index
 from warehouse.verify import verify
 
@@ -57,7 +61,7 @@ def _say(lake: Lake, ids: dict[str, str]) -> None:
         "text_tokens",
         [{**w, "token": t, "images": n} for w, t, n in zip(words, (WORD, "sign"), (1, 2), strict=True)],
     )
-    with closing(store.connect(lake.root / store.FILE)) as db:
+    with closing(store.connect(lake.local / store.FILE)) as db:
         AnswerCache(db, "m", "1").put(victim, "x", Answer(Status.SUCCESS, f"answer {WORD}"))
 
 
@@ -231,6 +235,91 @@ def test_a_purge_killed_anywhere_is_done_by_the_next(
     assert found_in(lake.root, [PLANTED, WORD.encode()]) == {PLANTED: [], WORD.encode(): []}
     assert not list(lake.root.rglob("*.tmp"))
     _no_problems(lake)
+
+
+def test_nothing_is_left_in_a_bucket_with_versions_nor_in_postgresql(
+    made: tuple[Path, Path, dict[str, str]],
+    s3: S3Server,
+    postgres: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a team has it; every twentieth request fails while it is cleaned, and the run is killed on its way."""
+    photos, _, ids = made
+    monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
+    monkeypatch.setattr("warehouse.reader.LISTED_S", 0.0)
+    fs = filesystem()
+    fs.call_s3("create_bucket", Bucket="versioned")
+    fs.call_s3("put_bucket_versioning", Bucket="versioned", VersioningConfiguration={"Status": "Enabled"})
+    root, dsn = "s3://versioned/lakes/one", postgres.database("forgetting")
+    lake = curated(photos, root, catalog=f"postgres:{dsn}")
+    _say(lake, ids)
+    with lake.connect(read_only=True) as con:
+        pinned = lake.snapshot(con)
+    pin(lake, "training", pinned)
+    kept = "SELECT image_id, 'all' AS bucket FROM samples WHERE outcome = 'kept'"
+    running = ShardDataset(root, sql=kept, batch_size=2, seed=3, cache_dir=tmp_path / "selections")
+    before = epoch(running)
+    begun = fs.call_s3("create_multipart_upload", Bucket="versioned", Key="lakes/one/shards/pool/jpg-x.tar")
+    part = {"Key": begun["Key"], "UploadId": begun["UploadId"], "PartNumber": 1}
+    fs.call_s3("upload_part", Bucket="versioned", Body=PLANTED, **part)
+    elsewhere = fs.call_s3("create_multipart_upload", Bucket="versioned", Key="lakes/one-more/x")
+    postgres.sql("ANALYZE", "forgetting")  # the planner's samples hold words too
+    said = WORD.encode()
+    needles = [PLANTED, said, *_slices(photos / "1.jpg"), *_slices(photos / "copy.jpg")]
+    assert all(len(found_in_bucket("versioned", [needle])[needle]) > 2 for needle in (PLANTED, said))
+    assert said in _database(postgres, "forgetting")
+
+    gone = [ids["1"], ids["copy"]]
+    forget(lake, "a letter", ids=gone)
+    skipped = [[i for i in batch if i not in gone] for batch in before]
+    assert epoch(running) == skipped != before
+    monkeypatch.setattr(s3, "faults", 0.05)
+    monkeypatch.setattr("warehouse.postgres_catalog.BUSY_MS", 300)
+
+    def killed(*_: object, **__: object) -> None:
+        raise InterruptedError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("warehouse.rewrite._turn", killed)
+        with pytest.raises(InterruptedError):
+            clean(lake, older_than=NOW, selections=[tmp_path / "selections"])
+    assert epoch(running) == skipped
+    with Lake.open(root).connect(read_only=True) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM captions").fetchall()
+        with pytest.raises(LakeBusy, match="run glyphmill clean again"):
+            clean(lake, older_than=NOW, selections=[tmp_path / "selections"])
+    assert clean(lake, older_than=NOW, selections=[tmp_path / "selections"]).purged.images == 2
+    assert s3.broken
+    monkeypatch.setattr(s3, "faults", 0.0)
+
+    fs.call_s3("abort_multipart_upload", Bucket="versioned", Key="lakes/one-more/x", UploadId=elsewhere["UploadId"])
+    assert found_in_bucket("versioned", needles) == {needle: [] for needle in needles}
+    postgres.sql("CHECKPOINT", "forgetting")  # what was dropped leaves the disk
+    assert said not in _database(postgres, "forgetting")
+    assert not found_in(tmp_path / "scratch", needles[:2])[said]
+    assert not found_in(tmp_path / "selections", [said])[said]
+    assert epoch(running) == skipped
+    _no_problems(lake)
+    with lake.connect(read_only=True) as con:
+        at = f"AT (VERSION => {pinned})"
+        assert con.execute(f"SELECT count(*) FROM captions {at}").fetchone() == (5,)
+        assert con.execute("SELECT count(*) FROM captions WHERE text = 'a photograph, 5'").fetchone() == (1,)
+    assert not clean(lake, older_than=NOW).purged.images
+
+
+def _database(postgres: PostgresServer, name: str) -> bytes:
+    """All that pg_dump tells of a database, and the bytes of every one of its files."""
+    dumped = subprocess.run(
+        [str(postgres.bin / "pg_dump"), "-h", "127.0.0.1", "-p", str(postgres.port), "-U", USER, name],
+        check=True,
+        capture_output=True,
+        cwd="/",
+    ).stdout
+    oid = postgres.sql(f"SELECT oid FROM pg_database WHERE datname = '{name}'", "postgres")
+    files = [p for p in (postgres.data / "base" / oid).rglob("*") if p.is_file()]
+    return dumped + b"".join(path.read_bytes() for path in files)
 
 
 def test_what_is_forgotten_must_be_named_rightly(lake: Lake, tmp_path: Path) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
 import duckdb
 import pytest
+from botocore.exceptions import ClientError
 from lakes import scan
 from s3_server import S3Server
+from s3fs.errors import translate_boto_error
 
 import glyphmill
 from warehouse import files, object_store, storage
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake
-from warehouse.places import ObjectPath, is_remote, place
+from warehouse.places import is_remote, place
 
 Place = Callable[[str], PurePath]
 
@@ -143,7 +146,48 @@ def test_what_duckdb_says_of_a_lost_store_is_one_line_too(
             con.execute("SELECT sum(height) FROM signals_header").fetchone()
 
 
-def test_a_folder_is_asked_for_where_only_a_folder_will_do(tmp_path: Path) -> None:
-    assert storage.folder(tmp_path, "this") == tmp_path
-    with pytest.raises(LakeError, match="this does not work on an object store"):
-        storage.folder(ObjectPath("s3://bucket/x"), "this")
+def test_uploads_that_did_not_end_and_old_versions_are_found_and_go(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs, lake = object_store.filesystem(), place("s3://kept/lake")
+    fs.call_s3("create_bucket", Bucket="kept")
+    fs.call_s3("put_bucket_versioning", Bucket="kept", VersioningConfiguration={"Status": "Enabled"})
+    for name in ("lake/a", "lake/pool/b", "lakes/c"):
+        fs.call_s3("create_multipart_upload", Bucket="kept", Key=name)
+        for data in (b"old", b"new"):
+            storage.write(place(f"s3://kept/{name}"), data)
+    storage.delete(lake / "a")
+    monkeypatch.setattr(s3, "faults", 0.05)
+    assert [str(upload.path.relative_to(lake)) for upload in storage.uploads(lake)] == ["a", "pool/b"]
+    for upload in storage.uploads(lake):
+        assert 0 < upload.began < time.time()
+        storage.abort(upload)
+    assert storage.uploads(lake) == []
+    assert len(storage.uploads(place("s3://kept"))) == 1
+    assert storage.drop_old_versions(lake) == 3
+    assert storage.drop_old_versions(lake) == 0
+    assert storage.listing(lake) == [storage.listing(lake / "pool")[0]], "what was removed stays removed"
+    assert storage.read(lake / "pool" / "b") == b"new"
+    monkeypatch.setattr(s3, "faults", 0.0)
+    told = fs.call_s3("list_object_versions", Bucket="kept")
+    assert [v["Key"] for v in told["Versions"]] == ["lake/pool/b", "lakes/c", "lakes/c"]
+    assert not told.get("DeleteMarkers")
+    assert (storage.uploads(tmp_path), storage.drop_old_versions(tmp_path)) == ([], 0)
+
+
+def test_an_upload_that_is_ended_by_a_sweep_begins_anew(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs, tries = object_store.filesystem(), []
+
+    def put_file(file: str, uri: str) -> None:
+        tries.append(uri)
+        if len(tries) == 1:
+            raise translate_boto_error(ClientError({"Error": {"Code": "NoSuchUpload"}}, "CompleteMultipartUpload"))
+        fs.pipe_file(uri, Path(file).read_bytes())
+
+    monkeypatch.setattr(fs, "put_file", put_file)
+    (tmp_path / "shard").write_bytes(b"whole")
+    storage.move(tmp_path / "shard", place("s3://bucket/ended/shard"))
+    assert storage.read(place("s3://bucket/ended/shard")) == b"whole"
+    assert len(tries) == 2
