@@ -35,6 +35,10 @@ DEFAULTS = {
     "spark.sql.execution.arrow.useLargeVarTypes": "true",
 }
 
+#: And where Java is this machine's own, to share its cores with the workers: it has little to do itself, and compiling
+#: that as far as it can would take it longer than doing it, some 10 s of every start.
+JAVA_ASIDE = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
 _session: tuple[dict[str, str], SparkSession] | None = None
 
 
@@ -93,6 +97,8 @@ def _start(conf: Mapping[str, str], log: str | None) -> SparkSession:
     master = conf.get("spark.master", "local[*]")
     asked = SparkConf(loadDefaults=False).setMaster(master)
     asked.set("spark.executorEnv.PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
+    if _local(master):
+        asked.set("spark.driver.extraJavaOptions", JAVA_ASIDE)
     for key, value in conf.items():
         asked.set(key, value)
     here = {"PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable)}
@@ -177,9 +183,8 @@ class Jobs:
 
     def _executors(self) -> int:
         context = self.spark.sparkContext
-        master = str(context.master)
-        local = master.startswith("local") and not master.startswith("local-cluster")
-        return int(context._jsc.sc().getExecutorMemoryStatus().size()) - (0 if local else 1)  # the driver is one
+        driver = 0 if _local(str(context.master)) else 1  # it is listed beside them
+        return int(context._jsc.sc().getExecutorMemoryStatus().size()) - driver
 
     def end(self) -> None:
         from py4j.protocol import Py4JError
@@ -187,6 +192,11 @@ class Jobs:
         with suppress(Py4JError, OSError):  # Java is gone, and the jobs with it
             self.spark.sparkContext.cancelJobsWithTag(self.tag)
         self.threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _local(master: str) -> bool:
+    """Whether tasks run in the driver's own Java."""
+    return master.startswith("local") and not master.startswith("local-cluster")
 
 
 def _line(error: BaseException) -> str:
