@@ -220,7 +220,7 @@ def find_due(
             "CREATE OR REPLACE TEMP TABLE open_images AS "
             f"SELECT unnest([{named}]::VARCHAR[]) AS image_id, 0::UBIGINT AS failed_bits"
         )
-    elif not con.execute("SELECT 1 FROM lake.decisions WHERE recipe = ? LIMIT 1", [recipe.hash]).fetchall():
+    elif not con.execute("SELECT 1 FROM lake.recipes WHERE recipe = ?", [recipe.hash]).fetchall():
         raise UsageError(f"nothing is decided by recipe {recipe.name} yet: run glyphmill decide with it first")
     else:
         con.execute(

@@ -342,3 +342,13 @@ def test_pending_images_of_a_hand_made_lake_are_found(tmp_path: Path, signals: P
     fill(lake, {"a": {}, "b": {"width": 60}}, captions=[("a", "raw", "one two")])
     decide(lake, recipe())
     assert plan(lake, recipe(), pending=True) == "inspect: 1 images lack one of shade, words"
+
+
+def test_a_lake_of_broken_files_alone_has_nothing_to_inspect(tmp_path: Path, signals: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cut.jpg").write_bytes(encoded(photo(160, 120, 1), "JPEG")[:200])
+    chosen = recipe()
+    lake = prepared(tmp_path / "lake", tmp_path / "photos", chosen)
+    assert rows(lake, "SELECT status FROM inputs") == [("error",)]
+    assert plan(lake, chosen) == "inspect: 0 images lack one of shade, words"
+    assert inspect(lake, chosen, engine=HERE).images == 0
