@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 from contextlib import redirect_stdout
 from datetime import date, datetime
@@ -57,7 +58,7 @@ def _json(reader: pa.RecordBatchReader, out: TextIO) -> None:
     between = "[\n"
     for batch in reader:
         for row in batch.to_pylist():
-            out.write(between + json.dumps(row, ensure_ascii=False, default=_plain))
+            out.write(between + _text(row))
             between = ",\n"
     out.write("[]\n" if between == "[\n" else "\n]\n")
 
@@ -66,8 +67,24 @@ def _cell(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False, default=_plain)
+        return _text(value)
     return value if value is None or isinstance(value, str | int | float) else _plain(value)
+
+
+def _text(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_plain, allow_nan=False)
+    except ValueError:  # JSON has no word for infinity
+        return json.dumps(_worded(value), ensure_ascii=False, default=_plain)
+
+
+def _worded(value: object) -> object:
+    """The same with `inf`, `-inf` and `nan` as strings."""
+    if isinstance(value, dict):
+        return {key: _worded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_worded(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: object) -> object:

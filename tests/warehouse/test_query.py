@@ -43,6 +43,8 @@ def test_json_keeps_types(lake: Lake) -> None:
         "d": 1.5,
     }
     assert json.loads(ask(lake, "SELECT 1 WHERE false").stdout) == []
+    told = ask(lake, "SELECT 'inf'::FLOAT AS f, [1.5, 'nan'::DOUBLE] AS l").stdout
+    assert json.loads(told, parse_constant=pytest.fail) == [{"f": "inf", "l": [1.5, "nan"]}]
 
 
 def test_csv_reads_back(lake: Lake) -> None:
