@@ -159,7 +159,9 @@ class ObjectStore:
         for pause in (*PAUSES_S, None):
             try:
                 return action(fs)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if _code(error) == "NoSuchBucket":
+                    raise LakeError(f"there is no such bucket while {what}: make it, or check --lake") from error
                 raise
             except (PermissionError, NoCredentialsError) as error:
                 raise LakeError(

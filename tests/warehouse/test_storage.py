@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,13 +12,14 @@ from pathlib import Path, PurePath
 import duckdb
 import pytest
 from botocore.exceptions import ClientError
+from fsspec.registry import _registry
 from lakes import scan
 from s3_server import S3Server
 from s3fs.errors import translate_boto_error
 
 import glyphmill
 from warehouse import files, object_store, storage
-from warehouse.errors import LakeError, UsageError
+from warehouse.errors import LakeError, MissingDependency, UsageError
 from warehouse.lake import Lake
 from warehouse.places import is_remote, place
 
@@ -123,6 +125,21 @@ def test_a_store_that_stays_away_is_one_line(s3: S3Server, monkeypatch: pytest.M
     monkeypatch.setattr(s3, "faults", 0.0)
     # some tries were done and only the answer was lost: all of it is there, or nothing
     assert [f.size for f in storage.listing(place("s3://bucket/away"))] in ([], [1])
+
+
+def test_a_bucket_that_is_not_there_and_an_extra_that_is_not_installed_are_one_line(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for use in (lambda at: storage.read(at), lambda at: storage.write(at, b"x"), lambda at: list(storage.listing(at))):
+        with pytest.raises(LakeError, match=r"there is no such bucket while .*s3://nobucket/lake"):
+            use(place("s3://nobucket/lake"))
+    monkeypatch.setattr(object_store, "_systems", {})
+    for protocol in ("s3", "s3a"):
+        monkeypatch.delitem(_registry, protocol, raising=False)  # where it was loaded already
+    for package in ("s3fs", "aiohttp", "botocore.exceptions"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependency, match=r'pip install "glyphmill\[s3\]"'):
+        storage.read(place("s3://bucket/lake"))
 
 
 def test_what_duckdb_says_of_a_lost_store_is_one_line_too(
