@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path, PurePath
@@ -53,21 +53,28 @@ def pack(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, parts: Sequen
         return store(lake, table, chain.from_iterable(_sorted(con, table, query) for query in queries))
 
 
-def pack_query(con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, sql: str) -> list[PurePath]:
+def pack_query(
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: Table, sql: str, late: Mapping[str, str] | None = None
+) -> list[PurePath]:
     """Packed files of exactly the rows that `sql` gives (all columns of the table, by name), sorted by key.
 
-    What exceeds the connection's own memory limit is spilled.
+    `late` columns are not among them: they are worked out of the sorted rows, by SQL, so that the sort has less to
+    carry and to compare. One that belongs to the key must be the same in every row. What exceeds the connection's own
+    memory limit is spilled.
     """
     with told(f"packing {table.name}", lake.root):
-        return store(lake, table, _sorted(con, table, sql))
+        return store(lake, table, _sorted(con, table, sql, late))
 
 
-def _sorted(con: duckdb.DuckDBPyConnection, table: Table, query: str) -> Iterator[pa.Table]:
+def _sorted(
+    con: duckdb.DuckDBPyConnection, table: Table, query: str, late: Mapping[str, str] | None = None
+) -> Iterator[pa.Table]:
     """The rows of `query`, sorted by key, in batches; none about an image that the lake was told to forget."""
     query = admitted(con, table, query)
-    columns = ", ".join(f'"{c}"' for c in table.names)
-    order = ", ".join(f'"{k}"' for k in table.key) or "ALL"
-    for batch in con.execute(f"SELECT {columns} FROM ({query}) ORDER BY {order}").to_arrow_reader(ROWS):
+    made = late or {}
+    columns = ", ".join(f'{made[c]} AS "{c}"' if c in made else f'"{c}"' for c in table.names)
+    order = ", ".join(f'"{k}"' for k in table.key if k not in made) or "ALL"
+    for batch in con.execute(f"SELECT {columns} FROM (FROM ({query}) ORDER BY {order})").to_arrow_reader(ROWS):
         if batch.num_rows:
             yield conform(pa.Table.from_batches([batch]), table.arrow)
 

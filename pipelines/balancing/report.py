@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pipelines.balancing.balance import Balanced, BalanceSummary
 from pipelines.balancing.mine import Found
+from pipelines.balancing.summary import Balanced, BalanceSummary
 
 if TYPE_CHECKING:
     from rich.table import Table

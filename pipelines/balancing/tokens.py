@@ -25,6 +25,7 @@ _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 _LETTERS = r"\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Thai}\p{Devanagari}"
 #: A character of a script without blanks between words, or a word of two letters and more.
 TOKEN = rf"[{_CJK}]|[{_LETTERS}][{_LETTERS}\p{{M}}'’]+"
+_KIND = f"CASE WHEN regexp_full_match(token, '[{_CJK}]') THEN 'character' ELSE 'word' END"
 MILLIONTHS = 1_000_000
 
 
@@ -39,7 +40,7 @@ class Gini:
 
 
 def find_tokens(con: duckdb.DuckDBPyConnection) -> int:
-    """Make the temporary table `image_tokens` (image_id, token, kind) of the images in `pool`, a token once an image.
+    """Make the temporary table `image_tokens` (image, token) of the images in `pool`, a token once an image.
 
     Returns the number of images with text. Sources that the lake does not have say nothing.
     """
@@ -48,40 +49,39 @@ def find_tokens(con: duckdb.DuckDBPyConnection) -> int:
     every = " UNION ALL ".join(f"({query})" for query in texts) or "SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false"
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE image_tokens AS
-        SELECT DISTINCT image_id, token,
-            CASE WHEN regexp_full_match(token, '[{_CJK}]') THEN 'character' ELSE 'word' END AS kind
-        FROM (
-            SELECT image_id, unnest(regexp_extract_all(lower(nfc_normalize(text)), $token)) AS token
-            FROM ({every}) AS told(image_id, text) SEMI JOIN temp.pool USING (image_id)
+        SELECT DISTINCT image, token FROM (
+            SELECT p.rowid AS image, unnest(regexp_extract_all(lower(nfc_normalize(text)), $token)) AS token
+            FROM ({every}) AS told(image_id, text) JOIN temp.pool p USING (image_id)
         )""",
         {"token": TOKEN},
     )
-    return int(con.execute("SELECT count(DISTINCT image_id) FROM temp.image_tokens").fetchall()[0][0])
+    return int(con.execute("SELECT count(DISTINCT image) FROM temp.image_tokens").fetchall()[0][0])
 
 
 def weigh(con: duckdb.DuckDBPyConnection, settings: TokenWeights) -> None:
-    """Make the temporary table `token_factors` (image_id, factor): of the images in `chosen` that have text."""
-    threshold = "$threshold::BIGINT" if settings.threshold else "quantile_disc(images, 0.5) OVER (PARTITION BY kind)"
+    """Make the temporary table `token_factors` (image, factor): of the images in `taken` that have text."""
+    threshold = (
+        "$threshold::BIGINT" if settings.threshold else f"quantile_disc(images, 0.5) OVER (PARTITION BY {_KIND})"
+    )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE token_factors AS
-        WITH own AS (FROM temp.image_tokens SEMI JOIN temp.chosen USING (image_id)),
-        counted AS (SELECT kind, token, count(*) AS images FROM own GROUP BY kind, token),
+        WITH own AS (FROM temp.image_tokens SEMI JOIN temp.taken USING (image)),
+        counted AS (SELECT token, count(*) AS images FROM own GROUP BY token),
         weighed AS (
-            SELECT kind, token,
-                round({MILLIONTHS} * least(1, pow({threshold} / images, $exponent)))::BIGINT AS weight
+            SELECT token, round({MILLIONTHS} * least(1, pow({threshold} / images, $exponent)))::BIGINT AS weight
             FROM counted
         ),
         per_image AS (
-            SELECT image_id, round(sum(weight) / count(*))::BIGINT AS weight
-            FROM own JOIN weighed USING (kind, token) GROUP BY image_id
+            SELECT image, round(sum(weight) / count(*))::BIGINT AS weight FROM own JOIN weighed USING (token)
+            GROUP BY image
         )
-        SELECT image_id, weight / (SELECT sum(weight) / count(*) FROM per_image) AS factor FROM per_image""",
+        SELECT image, weight / (SELECT sum(weight) / count(*) FROM per_image) AS factor FROM per_image""",
         {"exponent": settings.exponent, **({"threshold": settings.threshold} if settings.threshold else {})},
     )
 
 
 def count_tokens(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the temporary table `token_rows`: the rows of `text_tokens` but for the recipe, by the weights of `result`.
+    """Make the temporary table `token_rows`: the rows of `text_tokens` but for the recipe, by the weights of `chosen`.
 
     Characters of the standard that no image has are in it with zeros.
     """
@@ -93,16 +93,16 @@ def count_tokens(con: duckdb.DuckDBPyConnection) -> None:
         ),
     )
     con.execute(
-        """CREATE OR REPLACE TEMP TABLE token_rows AS
-        SELECT token, kind, level, coalesce(images, 0)::BIGINT AS images, coalesce(chosen, 0)::BIGINT AS chosen,
-            coalesce(copies, 0) / 10000 AS copies
+        f"""CREATE OR REPLACE TEMP TABLE token_rows AS
+        SELECT token, {_KIND} AS kind, level, coalesce(images, 0)::BIGINT AS images,
+            coalesce(chosen, 0)::BIGINT AS chosen, coalesce(copies, 0) / 10000 AS copies
         FROM (
-            SELECT token, kind, count(*) AS images, count(*) FILTER (stage6) AS chosen,
+            SELECT token, count(*) AS images, count(weight) AS chosen,
                 sum(round(weight::DOUBLE * 10000)::BIGINT) AS copies
-            FROM temp.image_tokens JOIN temp.result USING (image_id)
-            GROUP BY token, kind
+            FROM temp.image_tokens LEFT JOIN temp.chosen USING (image)
+            GROUP BY token
         )
-        FULL JOIN (SELECT token, 'character' AS kind, level FROM standard) USING (token, kind)"""
+        FULL JOIN standard USING (token)"""
     )
     con.unregister("standard")
 

@@ -81,6 +81,8 @@ def test_rows_agree_with_the_summary_and_the_view(balanced: tuple[Lake, Recipe])
     assert not done.committed  # nothing changed
     found = rows(lake, "FROM balance")
     assert len(found) == sum(SUPPLY.values())
+    assert [r["image_id"] for r in found] == sorted(r["image_id"] for r in found)  # as every packed file
+    assert {r["recipe"] for r in found} == {chosen.hash}
     taken = Counter(r["category"] for r in found if r["stage6"])
     assert taken == {leaf.name: leaf.stage6 for leaf in done.leaves if leaf.stage6}
     view = {r["category"]: r for r in rows(lake, "FROM category_balance")}
