@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -28,7 +29,6 @@ from warehouse.errors import GlyphmillError
 
 app = typer.Typer(
     name="glyphmill",
-    help="Raw image-text pairs in, balanced and fully accounted-for training shards out.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -53,6 +53,26 @@ MOUNTED = (
 for commands in MOUNTED:
     app.registered_commands.extend(commands.registered_commands)
     app.registered_groups.extend(commands.registered_groups)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"glyphmill {version('glyphmill')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Raw image-text pairs in, balanced and fully accounted-for training shards out.
+
+    Example: [bold]glyphmill curate photos/ --lake lake --recipe starter[/bold]
+    """
 
 
 class Stopped(GlyphmillError):  # noqa: N818 - nothing went wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -71,6 +72,12 @@ def test_help_has_an_example(path: tuple[str, ...]) -> None:
     done = CliRunner().invoke(glyphmill.app, [*path, "--help"])
     assert done.exit_code == 0
     assert "Example: glyphmill " + path[0] in done.output
+
+
+def test_the_command_alone_tells_its_version_and_an_example() -> None:
+    told = CliRunner().invoke(glyphmill.app, ["--version"])
+    assert (told.exit_code, told.output) == (0, f"glyphmill {version('glyphmill')}\n")
+    assert "Example: glyphmill curate" in CliRunner().invoke(glyphmill.app, ["--help"]).output
 
 
 @pytest.mark.parametrize(

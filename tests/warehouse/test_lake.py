@@ -13,10 +13,10 @@ import duckdb
 import pytest
 from lakes import TABLES, decide, scan, unit_rows
 
-from warehouse import views
+from warehouse import catalogs, views
 from warehouse.commit import RunInfo, commit_parts
 from warehouse.digest import digests
-from warehouse.errors import LakeBusy, LakeError
+from warehouse.errors import LakeBusy, LakeError, UsageError
 from warehouse.lake import Lake
 from warehouse.parts import Part, key, write_part
 from warehouse.schema import TABLES as DECLARED
@@ -363,3 +363,11 @@ def test_keys_are_the_same_in_every_process_and_tell_types_apart() -> None:
     assert len(told) == 1
     with pytest.raises(TypeError):
         key(object())
+
+
+@pytest.mark.parametrize("said", ["mysql:lake", "dbname=lake user=mill", "postgresql://db.local/lake"])
+def test_a_catalog_of_no_known_kind_is_refused_and_not_made_a_file(tmp_path: Path, said: str) -> None:
+    with pytest.raises(UsageError, match="--catalog is postgres: and a libpq connection string"):
+        Lake.open_or_create(tmp_path / "lake", catalog=said)
+    assert not list(tmp_path.iterdir())
+    assert str(catalogs.find(tmp_path, f"sqlite:{tmp_path}/a=b")) == f"{tmp_path}/a=b"
