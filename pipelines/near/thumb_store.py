@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 import numpy as np
@@ -24,9 +25,11 @@ from pipelines.extractors.hashes import EXTRACTOR
 from pipelines.near.blocks import Block, Writer, Written, copy_out, finished, read, rows_of
 from pipelines.progress import Progress
 from pipelines.thumbs import COARSE, LOUD, STEP, tile_distance, unpack
+from warehouse import storage
 from warehouse.errors import LakeError
 from warehouse.files import told
 from warehouse.lake import quoted
+from warehouse.places import place
 
 #: Pairs are stored up to this tile distance: above every limit that a recipe might set, below other pages of a layout.
 LOOSE_TILE_DISTANCE = 10.0
@@ -101,29 +104,34 @@ def gather_some(unit: Gathering) -> Written:
     wanted = read(unit.wanted)
     ids = wanted["image_id"].to_pylist()
     rows = wanted["row"].to_numpy()
-    source = wanted["filename"][0].as_py()
+    source = place(wanted["filename"][0].as_py())
     store = Path(unit.folder) / f"thumbs-{secrets.token_hex(8)}"
-    places: list[dict[str, object]] = []
-    with told("gathering thumbnails", Path(unit.folder)), open(store, "wb") as out:
-        for number, coarse, detail in _thumbs(source, rows):
-            if coarse is None or len(coarse) != COARSE * COARSE or detail is None:
-                raise LakeError(f"image {ids[number]} has a hash and no thumbnails: scan its source again")
-            thumb = coarse + detail
-            look = hashlib.md5(thumb, usedforsecurity=False).digest()
-            place = {"store": str(store), "place": out.tell(), "size": len(thumb)}
-            places.append({"image_id": ids[number], **place, "look": look})
-            out.write(thumb)
+
+    def copied(file: BinaryIO) -> list[dict[str, object]]:
+        places: list[dict[str, object]] = []
+        with open(store, "wb") as out:  # from the start, where an object store failed on the way
+            for number, coarse, detail in _thumbs(file, rows):
+                if coarse is None or len(coarse) != COARSE * COARSE or detail is None:
+                    raise LakeError(f"image {ids[number]} has a hash and no thumbnails: scan its source again")
+                thumb = coarse + detail
+                look = hashlib.md5(thumb, usedforsecurity=False).digest()
+                where = {"store": str(store), "place": out.tell(), "size": len(thumb)}
+                places.append({"image_id": ids[number], **where, "look": look})
+                out.write(thumb)
+        return places
+
     index = Writer(unit.folder, PLACES)
-    index.write(pa.Table.from_pylist(places, schema=PLACES))
+    with told("gathering thumbnails", Path(unit.folder)):
+        index.write(pa.Table.from_pylist(storage.using(source, copied), schema=PLACES))
     return index.written()
 
 
-def _thumbs(path: str, rows: NDArray[np.int64]) -> Iterator[tuple[int, bytes | None, bytes | None]]:
+def _thumbs(opened: BinaryIO, rows: NDArray[np.int64]) -> Iterator[tuple[int, bytes | None, bytes | None]]:
     """Number in `rows`, luma and detail of each of those rows of a file; they ascend.
 
     Row groups without any are not read, and the others a little at a time: a whole one is 32 MB.
     """
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(opened)
     first = 0
     for group in range(file.num_row_groups):
         stop = first + file.metadata.row_group(group).num_rows

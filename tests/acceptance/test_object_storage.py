@@ -20,21 +20,29 @@ from s3_server import S3Server
 from typer.testing import CliRunner
 
 from glyphmill import app
+from pipelines.engines.local import LocalEngine
+from pipelines.near.pairs import near
+from pipelines.near.search import Sizes
+from pipelines.scan import scan
 from warehouse import catalogs, storage
 from warehouse.dataset import ShardDataset
 from warehouse.digest import digests
 from warehouse.lake import Lake
 from warehouse.places import place
+from warehouse.sources import open_source
 from warehouse.verify import verify
 
-KILLS = 20 if os.environ.get("GLYPHMILL_SOAK") else 2
+ROUNDS = 20 if os.environ.get("GLYPHMILL_SOAK") else 1
+KILLS_PER_ROUND = 2
+DAY = "2026-11-20"
 SELECTED = "SELECT image_id FROM samples WHERE outcome = 'kept'"
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures with captions, near copies, a repeat and a broken file."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """A day's pictures with captions, near copies, a repeat and a broken file."""
+    folder = tmp_path_factory.mktemp("drop") / DAY
+    folder.mkdir()
     rng = np.random.default_rng(11)
     for number in range(14):
         image = picture(rng)
@@ -51,8 +59,14 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def on_disk(pictures: Path, tmp_path_factory: pytest.TempPathFactory, glyphmill: Run) -> tuple[Path, float]:
     """The lake in a folder, and the seconds it took."""
     lake, began = tmp_path_factory.mktemp("on-disk") / "lake", time.monotonic()
-    glyphmill("curate", pictures, "--lake", lake, "--workers", 2)
+    glyphmill(*night(pictures, lake))
     return lake, time.monotonic() - began
+
+
+def night(pictures: Path, lake: object, *more: object) -> tuple[object, ...]:
+    """The night of `pictures`."""
+    where = ("--source", pictures.parent / "{date}", "--source-name", "drop", "--date", DAY)
+    return ("nightly", *where, "--lake", lake, "--workers", 2, "--quiet", *more)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +110,7 @@ def same_and_sound(lake: Lake, other: Lake) -> None:
     assert not any(check.problems for check in verify(lake))
 
 
-def test_the_same_lake_as_in_a_folder(
+def test_a_night_is_the_same_as_in_a_folder(
     pictures: Path,
     on_disk: tuple[Path, float],
     faults: S3Server,
@@ -106,10 +120,10 @@ def test_the_same_lake_as_in_a_folder(
 ) -> None:
     monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
     lake = "s3://bucket/parity"
-    refused = glyphmill("curate", pictures, "--lake", lake, code=3).stderr
+    refused = glyphmill(*night(pictures, lake), code=3).stderr
     assert "--catalog" in refused
     assert refused.count("\n") == 1
-    glyphmill("curate", pictures, "--lake", lake, "--catalog", tmp_path / "catalog.sqlite", "--workers", 2)
+    glyphmill(*night(pictures, lake, "--catalog", tmp_path / "catalog.sqlite"))
     assert faults.broken
     same_and_sound(Lake.open(lake), Lake.open(on_disk[0]))
     every_object_is_whole(lake)
@@ -134,8 +148,42 @@ def test_the_same_lake_as_in_a_folder(
     assert not [p for p in (tmp_path / "scratch").rglob("*") if p.is_file() and p.suffix != ".lock"]
 
 
+@pytest.mark.parametrize("engine", ["beam", *(["spark"] if ROUNDS > 1 else [])])
+def test_a_night_on_another_engine_is_the_same_too(
+    engine: str,
+    pictures: Path,
+    on_disk: tuple[Path, float],
+    faults: S3Server,
+    tmp_path: Path,
+    glyphmill: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
+    lake, catalog = f"s3://bucket/{engine}", tmp_path / "catalog.sqlite"
+    glyphmill(*night(pictures, lake, "--catalog", catalog, "--engine", engine), env={})
+    same_and_sound(Lake.open(lake), Lake.open(on_disk[0]))
+    assert not [p for p in (tmp_path / "scratch").rglob("*") if p.is_file() and p.suffix != ".lock"]
+
+
+def test_workers_find_the_near_pairs_of_a_lake_on_the_object_store(
+    pictures: Path, on_disk: tuple[Path, float], faults: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few pictures there are: all of it is sent to workers, and met in their shuffle."""
+    monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
+    lake = Lake.create("s3://bucket/pairs", catalog=str(tmp_path / "catalog.sqlite"))
+    engine = LocalEngine(workers=2)
+    scan(lake, open_source(str(pictures)), engine=engine, batch=DAY, source_name="drop")
+    little = Sizes(here=0, block=5, sent=5, crowd=3, measured=2, shuffle_above=4)
+    assert near(lake, engine=engine, sizes=little).near >= 3
+    pairs = "SELECT a, b, link, distance, tile_distance, text_differs FROM near_pairs ORDER BY ALL"
+    with lake.connect(read_only=True) as con, Lake.open(on_disk[0]).connect(read_only=True) as beside:
+        assert con.execute(pairs).fetchall() == beside.execute(pairs).fetchall()
+
+
 @pytest.mark.soak
+@pytest.mark.parametrize("seed", range(ROUNDS))
 def test_killed_and_run_again_is_the_same(
+    seed: int,
     pictures: Path,
     on_disk: tuple[Path, float],
     faults: S3Server,
@@ -146,9 +194,9 @@ def test_killed_and_run_again_is_the_same(
 ) -> None:
     """As a team has it: files on the object store, catalog in PostgreSQL; faults all along, kill -9 now and then."""
     monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
-    lake, catalog = "s3://bucket/killed", f"postgres:{postgres.database('killed')}"
-    moments, run = random.Random(5), ("curate", pictures, "--lake", lake, "--catalog", catalog, "--workers", 2)
-    for _ in range(KILLS):
+    lake, catalog = f"s3://bucket/killed{seed}", f"postgres:{postgres.database(f'killed{seed}')}"
+    moments, run = random.Random(seed), night(pictures, lake, "--catalog", catalog)
+    for _ in range(KILLS_PER_ROUND):
         child = subprocess.Popen(command(*run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             child.wait(timeout=moments.uniform(0.3, 1.5) * on_disk[1])
