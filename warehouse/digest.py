@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from warehouse.metadata import stored_columns
+from warehouse.metadata import METADATA, stored_columns
 from warehouse.schema import TABLES, in_digests
 
 
@@ -26,12 +26,30 @@ class TableDigest:
 
 
 def digests(con: duckdb.DuckDBPyConnection) -> dict[str, TableDigest]:
-    """The digest of every table of the attached lake that holds content, by name."""
-    return {
-        name: digest(con, name, [c for c in sorted(columns) if in_digests(name, c)])
-        for name, columns in stored_columns(con).items()
-        if name not in TABLES or not TABLES[name].ledger
-    }
+    """The digest of every table of the attached lake that holds content, by name, all of one moment. `con` is in no
+    transaction."""
+    con.execute("BEGIN")
+    try:
+        filled = _filled(con)
+        return {
+            name: digest(con, name, [c for c in sorted(columns) if in_digests(name, c)])
+            if name in filled
+            else TableDigest(name, 0, f"{0:032x}")
+            for name, columns in stored_columns(con).items()
+            if name not in TABLES or not TABLES[name].ledger
+        }
+    finally:
+        con.execute("ROLLBACK")
+
+
+def _filled(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Names of the tables that may hold rows; half of a young lake's have never had any."""
+    found = con.execute(
+        f"""SELECT table_name FROM {METADATA}.ducklake_table WHERE end_snapshot IS NULL AND table_id IN (
+        SELECT table_id FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL
+        UNION ALL SELECT table_id FROM {METADATA}.ducklake_inlined_data_tables)"""
+    ).fetchall()
+    return {name for (name,) in found}
 
 
 def digest(con: duckdb.DuckDBPyConnection, table: str, columns: list[str]) -> TableDigest:
