@@ -31,7 +31,7 @@ exec "{glyphmill}" "$@"
 
 
 def main(airflow: str, glyphmill: str) -> None:
-    """Run the DAG for a date whose cluster is gone for a while, and for one that ends partial; check the lake after each.
+    """Run the DAG for a date whose cluster is gone for a while, and for one that ends partial.
 
     The second looks at the first one's folder again, as late data might be there, and reads none of it twice.
     """
