@@ -22,6 +22,7 @@ T = TypeVar("T")
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # between tries: six of them, about eight seconds
 HTTP_RETRIES = 6  # DuckDB's, from 0.1 s, each pause twice the one before
 AT_ONCE = 64  # ranges asked for at a time
+VERSIONS_AT_ONCE = 1000  # that S3 removes by one request
 
 # By process. One that a process inherits by fork is kept but not used: to close it would be its parent's business.
 _systems: dict[int, Any] = {}
@@ -124,16 +125,23 @@ class ObjectStore:
     def drop_old_versions(self, uri: str) -> int:
         """Remove every version below `uri` that was overwritten or removed, where the bucket keeps such; how many."""
         bucket, _ = _below(uri)
-        old: list[tuple[str, str]] = []
-        marks: list[tuple[str, str]] = []
+        old: list[dict[str, str]] = []
+        marks: list[dict[str, str]] = []
         for page in self._pages("list_object_versions", uri, ("KeyMarker", "VersionIdMarker")):
-            old += [(v["Key"], v["VersionId"]) for v in page.get("Versions", []) if not v["IsLatest"]]
-            marks += [(m["Key"], m["VersionId"]) for m in page.get("DeleteMarkers", [])]
-        for key, version in (*old, *marks):  # what hides an old version goes after it
-            self._tried(
-                f"removing an old version of s3://{bucket}/{key}",
-                lambda fs, k=key, v=version: fs.call_s3("delete_object", Bucket=bucket, Key=k, VersionId=v),  # type: ignore[misc]
-            )
+            old += [_version(v) for v in page.get("Versions", []) if not v["IsLatest"]]
+            marks += [_version(m) for m in page.get("DeleteMarkers", [])]
+        for listed in (old, marks):  # what hides an old version goes after it
+            for at in range(0, len(listed), VERSIONS_AT_ONCE):
+                wanted = {"Objects": listed[at : at + VERSIONS_AT_ONCE], "Quiet": True}
+                answer = self._tried(
+                    f"removing old versions below {uri}",
+                    lambda fs, w=wanted: cast("dict[str, Any]", fs.call_s3("delete_objects", Bucket=bucket, Delete=w)),  # type: ignore[misc]
+                )
+                for refused in answer.get("Errors", []):
+                    raise LakeError(
+                        f"an old version of s3://{bucket}/{refused['Key']} stays ({refused['Code']}): check "
+                        "s3:DeleteObjectVersion and the bucket's object lock, and run the same command again"
+                    )
         return len(old)
 
     def _pages(self, call: str, uri: str, markers: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -240,6 +248,10 @@ def _below(uri: str) -> tuple[str, str]:
     """Bucket, and what the keys of all objects below `uri` begin with."""
     bucket, key = _split(uri)
     return bucket, f"{key}/" if key else ""
+
+
+def _version(found: dict[str, Any]) -> dict[str, str]:
+    return {"Key": found["Key"], "VersionId": found["VersionId"]}
 
 
 def _code(error: BaseException) -> str:

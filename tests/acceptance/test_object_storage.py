@@ -28,6 +28,7 @@ from warehouse import catalogs, storage
 from warehouse.dataset import ShardDataset
 from warehouse.digest import digests
 from warehouse.lake import Lake
+from warehouse.object_store import filesystem
 from warehouse.places import place
 from warehouse.sources import open_source
 from warehouse.verify import verify
@@ -141,9 +142,13 @@ def test_a_night_is_the_same_as_in_a_folder(
     opened = Lake.open(lake)
     storage.write(opened.pool / "jpg-left.tar", b"of a run that was stopped")
     storage.write(opened.staged("captions") / "left.parquet", b"x")
+    monkeypatch.setattr(faults, "faults", 0.0)
+    filesystem().call_s3("create_multipart_upload", Bucket="bucket", Key="parity/shards/pool/jpg-half.tar")
     swept = glyphmill("clean", "--lake", lake, "--older-than", "0s").stdout
     assert "jpg-left.tar" in swept
-    assert "2 leftovers" in swept
+    assert "unfinished  shards/pool/jpg-half.tar" in swept
+    assert "3 leftovers" in swept
+    assert storage.uploads(opened.root) == []
     assert not any(check.problems for check in verify(opened))
     assert not [p for p in (tmp_path / "scratch").rglob("*") if p.is_file() and p.suffix != ".lock"]
 

@@ -21,6 +21,7 @@ from warehouse.clean import clean
 from warehouse.digest import digests
 from warehouse.errors import LakeBusy, LakeError, UsageError
 from warehouse.lake import Lake
+from warehouse.metadata import METADATA
 from warehouse.snapshot import snapshot
 from warehouse.verify import verify
 
@@ -170,6 +171,24 @@ def test_who_stood_still_while_another_took_the_lock_cannot_commit(tmp_path: Pat
         assert said.startswith("LakeBusy: this run lost the lock"), said
         assert said.count("\n") == 1
         assert digests(con) == before
+
+
+def test_who_lost_the_lock_cannot_turn_the_catalog_to_other_files(
+    tmp_path: Path, catalog: str, postgres: PostgresServer
+) -> None:
+    lake, name = Lake.create(tmp_path / "lake", catalog=catalog), catalog.rpartition("dbname=")[2]
+    taking = "UPDATE glyphmill_lock SET token = token + 1"
+    with lake.lock("clean"), lake.connect() as con:
+        con.execute("BEGIN")
+        lake.backend.guard(con, METADATA, lake.token)
+        with pytest.raises(subprocess.CalledProcessError):  # it waits for the end of the transaction
+            postgres.sql(f"SET lock_timeout = 300; {taking}", name)
+        con.execute("COMMIT")
+        postgres.sql(taking, name)
+        con.execute("BEGIN")
+        with pytest.raises(LakeBusy, match="lost the lock"):
+            lake.backend.guard(con, METADATA, lake.token)
+        con.execute("ROLLBACK")
 
 
 def test_a_catalog_killed_in_mid_commit_comes_back_and_a_rerun_finishes(
