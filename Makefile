@@ -17,7 +17,7 @@ demo: $(VENV)/.has-demo            ## curate a small messy corpus and print the 
 
 test: $(VENV)/.has-dev             ## the whole test suite
 	@.ci/fonts
-	$(BIN)/pytest -q -n $(JOBS)
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.has-dev            ## lint, format and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from once import once
 from postgres_server import PostgresServer, binaries
 from s3_server import S3Server
 
@@ -22,6 +23,18 @@ REPO = Path(__file__).resolve().parent.parent
 # Hundreds of processes are started: they compile a module once, not once each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+#: Files that take longest, longest first: they start first, so that no worker is left alone with one in the end.
+LONG = (
+    "test_docs", "test_engines", "test_object_storage", "test_crash", "test_determinism", "test_annotate",
+    "test_bad_input", "test_commit", "test_seven_stages", "test_inspect", "test_engine_beam", "test_round_trip",
+    "test_nights", "test_scan", "test_forget", "test_airflow_dag",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONG)))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -30,6 +43,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}; set GLYPHMILL_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole corpus of `glyphmill demo`; not to be changed."""
+    from pipelines.demo import make_corpus
+
+    return once(tmp_path_factory, "demo", make_corpus)
 
 
 @pytest.fixture(scope="session")

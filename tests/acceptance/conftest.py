@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from acceptance_tools import Run, apart, here, picture
+from once import once
 from PIL import ImageFilter
 
 
@@ -48,7 +49,10 @@ def rows(glyphmill: Run) -> Callable[..., list[dict[str, object]]]:
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """150 small files: pictures with captions, near copies, repeats, blurred ones, and broken ones."""
-    folder = tmp_path_factory.mktemp("corpus") / "pictures"
+    return once(tmp_path_factory, "pictures", _draw)
+
+
+def _draw(folder: Path) -> None:
     folder.mkdir()
     rng = np.random.default_rng(7)
     for number in range(100):
@@ -66,4 +70,3 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
             data = stem.with_suffix(".jpg").read_bytes() if number % 9 else b""
             (folder / f"{number:04d}-cut.jpg").write_bytes(data[: len(data) // 2])
     (folder / "notes.html").write_text("<!DOCTYPE html><p>no picture")
-    return folder

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from acceptance_tools import Run
+from demo_pictures import take
 
 from pipelines import decode
 from pipelines.balancing.balance import balance
 from pipelines.decide import decide
-from pipelines.demo import make_corpus
 from pipelines.extractors import in_inspect
 from pipelines.recipe import installed_tables, load, loads
 from warehouse.lake import Lake
@@ -28,19 +28,9 @@ Rows = Callable[..., list[dict[str, object]]]
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory, glyphmill: Run) -> Path:
+def lake(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory, glyphmill: Run) -> Path:
     folder = tmp_path_factory.mktemp("seven")
-    make_corpus(folder / "whole")
-    for kind, count in TAKEN.items():
-        (folder / "corpus" / kind).mkdir(parents=True)
-        pictures = sorted(p for p in (folder / "whole" / kind).iterdir() if p.suffix in (".jpg", ".png", ".webp"))
-        every = max(1, len(pictures) // count)
-        for picture in pictures[::every][:count]:
-            for file in [picture, picture.with_suffix(".txt")]:
-                if file.exists():
-                    shutil.copy(file, folder / "corpus" / kind)
-        for table in (folder / "whole" / kind).glob("captions.*"):
-            shutil.copy(table, folder / "corpus" / kind)
+    take(demo_corpus, TAKEN, folder / "corpus")
     done = glyphmill("curate", folder / "corpus", "--lake", folder / "lake", "--recipe", "starter", "--quiet")
     assert "7 balanced" in done.stdout
     return folder / "lake"

@@ -7,7 +7,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from answering_server import STATUS, TOKENS, WAYS, Answering, answering
+from commands import command, here
 from decision_lakes import recipe
 from picture_lakes import picture_lake
 
@@ -31,7 +31,6 @@ from pipelines.decide import decide
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
-REPO = Path(__file__).resolve().parent.parent.parent
 SOAK = bool(os.environ.get("GLYPHMILL_SOAK"))
 FAST = Retry(sends=4, base_s=0.01, cap_s=0.05)
 #: Most answer well, as servers do; the rest go through every way but those that take many retries.
@@ -75,24 +74,20 @@ def backend(server: Answering, model: str = "m", **settings: Any) -> OpenAIBacke
     return OpenAIBackend(Server(server.url, model, retry=FAST, **settings))
 
 
-def command(lake: Lake, server: Answering, *more: object) -> subprocess.Popen[str]:
-    line = ["annotate", "--backend", "openai", "--model", "m", "--base-url", server.url, "--lake", lake.root, *more]
-    return subprocess.Popen(
-        [sys.executable, str(REPO / "glyphmill.py"), *map(str, line)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def arguments(lake: Lake, server: Answering, *more: object) -> list[object]:
+    return ["annotate", "--backend", "openai", "--model", "m", "--base-url", server.url, "--lake", lake.root, *more]
 
 
-def finish(run: subprocess.Popen[str]) -> str:
-    out, err = run.communicate(timeout=300)
-    assert run.returncode == 0, err
-    return out
+def finished(lake: Lake, server: Answering, *more: object) -> str:
+    done = here(*arguments(lake, server, *more))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def kill_after(run: subprocess.Popen[str], server: Answering, requests: int) -> None:
-    """kill -9 once the server has seen that many requests."""
+def kill_after(lake: Lake, server: Answering, *more: object, requests: int) -> None:
+    """Start a run, and kill -9 it once the server has seen that many requests."""
+    line = command(*arguments(lake, server, *more))
+    run = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while server.stats()["requests"] < requests:
         assert run.poll() is None, "it ended before it could be killed"
         time.sleep(0.005)
@@ -108,7 +103,7 @@ def answered(lake: Lake) -> Counter[str]:
 
 @pytest.mark.parametrize(
     ("count", "kills"),
-    [(400, 1), pytest.param(5000, 3, marks=[pytest.mark.soak, pytest.mark.skipif(not SOAK, reason="make soak")])],
+    [(200, 1), pytest.param(5000, 3, marks=[pytest.mark.soak, pytest.mark.skipif(not SOAK, reason="make soak")])],
 )
 def test_one_status_an_image_and_nothing_answered_is_asked_again(
     count: int, kills: int, tmp_path: Path, server: Callable[..., Answering]
@@ -120,11 +115,11 @@ def test_one_status_an_image_and_nothing_answered_is_asked_again(
     limits = ("--concurrency", 8, "--answer-tokens", 512)
     before: list[Counter[str]] = []
     for kill in range(kills):
-        kill_after(command(lake, busy, *limits), busy, (kill + 1) * count // (kills + 2))
+        kill_after(lake, busy, *limits, requests=(kill + 1) * count // (kills + 2))
         before.append(answered(lake))
         assert 0 < len(before[-1]) < count
         busy.next_phase()
-    finish(command(lake, busy, *limits))
+    finished(lake, busy, *limits)
 
     for phase, known in enumerate(before, 1):
         arrived = busy.arrived(phase)
@@ -148,7 +143,7 @@ def test_one_status_an_image_and_nothing_answered_is_asked_again(
     assert {c["image_id"] for c in captions} == {row["image_id"] for row in kept}
     assert {(c["lang"], c["origin"]) for c in captions} == {("en", "annotation:m")}
     total = busy.stats()["requests"]
-    assert finish(command(lake, busy)).startswith("nothing to annotate")
+    assert finished(lake, busy).startswith("nothing to annotate")
     assert busy.stats()["requests"] == total
 
 
@@ -156,10 +151,9 @@ def test_a_run_without_any_answer_has_an_exit_code(
     pictures: tuple[Lake, list[str]], server: Callable[..., Answering]
 ) -> None:
     lake, _ = pictures
-    run = command(lake, server({"*": "bad-request"}), "--limit", 3)
-    out, err = run.communicate(timeout=300)
-    assert "3 error" in out
-    assert err.strip().endswith("no request was answered: see the column `error` of the table annotations")
+    run = here(*arguments(lake, server({"*": "bad-request"}), "--limit", 3))
+    assert "3 error" in run.stdout
+    assert run.stderr.strip().endswith("no request was answered: see the column `error` of the table annotations")
     assert run.returncode == 1
 
 
@@ -169,8 +163,8 @@ def test_a_cap_of_requests_counts_retries_repairs_and_the_killed_run(
     lake, _ = pictures
     busy = server({"*": ["500", "not-json", "cut", "good", "429"]})
     cap = ("--max-requests", 90, "--budget", "night", "--concurrency", 6)
-    kill_after(command(lake, busy, *cap), busy, 40)
-    said = finish(command(lake, busy, *cap))
+    kill_after(lake, busy, *cap, requests=40)
+    said = finished(lake, busy, *cap)
     assert "left: the budget night is spent" in said
     assert busy.stats()["requests"] <= 90
     done = len(rows(lake, "FROM annotations"))
@@ -189,8 +183,8 @@ def test_a_cap_of_tokens_holds_for_what_is_billed(
     busy = server({"*": ["good", "cut", "not-json", "no-usage", "500", "good", "good"]})
     one = 10_000  # about what is reserved for a request at most
     cap = ("--max-tokens", 6 * one, "--answer-tokens", 64, "--concurrency", 4)
-    kill_after(command(lake, busy, *cap), busy, 8)
-    finish(command(lake, busy, *cap))
+    kill_after(lake, busy, *cap, requests=8)
+    finished(lake, busy, *cap)
     billed = busy.stats()["billed"]
     assert billed <= 6 * one
     assert 0 < len(rows(lake, "FROM annotations")) < 120
