@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from warehouse.schema import PARTS, RUNS, Table
 
 __all__ = ["CommitResult", "RunInfo", "commit", "commit_parts", "forget_staged", "pack", "pack_query", "uncommitted"]
 
-_AGAIN = re.compile(r"-\d+(?=\.parquet$)")
+_AGAIN = r"-\d+\.parquet$"
 ASKED = pa.schema([("table_name", pa.string()), ("part", pa.string())])
 
 
@@ -120,7 +119,7 @@ def commit(
         try:
             names = sorted(f"{table}/{p.name}" for table, paths in files.items() for p in paths)
             run_id = key(run.command, run.batch, run.recipe, names, sorted((p.table, p.name) for p in parts))[:16]
-            live, taken = _registered(con)
+            live, taken = _registered(con, names)
             known = _is_run(con, run_id)
             if (known and live.issuperset(names)) or not (names or parts or _any_row(con, replace)):
                 con.execute("ROLLBACK")
@@ -147,14 +146,18 @@ def commit(
         return CommitResult(run_id, lake.snapshot(con), True, rows)
 
 
-def _registered(con: duckdb.DuckDBPyConnection) -> tuple[set[str], set[str]]:
-    """`table/file`: what counts now, as pack named it; and every file that any snapshot knows, by its own name."""
+def _registered(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Of these `table/file`, as pack named them, those that count now; and the own names of all that any snapshot knows
+    of them. The catalog's other files stay in the database, however many they are."""
     found = con.execute(
-        f"SELECT t.table_name, parse_filename(f.path), f.end_snapshot IS NULL "
-        f"FROM {METADATA}.ducklake_data_file f JOIN {METADATA}.ducklake_table t USING (table_id)"
+        f"""SELECT name, own, live FROM (
+            SELECT t.table_name || '/' || parse_filename(f.path) AS own, f.end_snapshot IS NULL AS live,
+                regexp_replace(own, '{_AGAIN}', '.parquet') AS name
+            FROM {METADATA}.ducklake_data_file f JOIN {METADATA}.ducklake_table t USING (table_id)
+        ) SEMI JOIN (SELECT unnest(?::VARCHAR[]) AS name) USING (name)""",
+        [list(names)],
     ).fetchall()
-    live = {f"{table}/{_AGAIN.sub('', name)}" for table, name, is_live in found if is_live}
-    return live, {f"{table}/{name}" for table, name, _ in found}
+    return {name for name, _, live in found if live}, {own for _, own, _ in found}
 
 
 def _is_run(con: duckdb.DuckDBPyConnection, run_id: str) -> bool:
