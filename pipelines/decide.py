@@ -6,6 +6,7 @@ verdicts in Python, near duplicates among the passing images are resolved, and t
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,22 +21,40 @@ from pipelines.recipe import Recipe, installed_tables, stored_tables
 from pipelines.signals import HEADER, PIXELS, SIGNAL_PREFIX, Signal, known_signals, relation
 from pipelines.verdict import judgement, verdict
 from warehouse import views
+from warehouse.changes import changed_since
 from warehouse.commit import RunInfo, commit, pack_query
 from warehouse.errors import LakeError
 from warehouse.lake import Lake, quoted
+from warehouse.parts import key
 from warehouse.schema import (
+    ACTIONS,
     ANNOTATIONS,
     BALANCE,
     BLOCK_IMAGES,
     BLOCK_PROMPTS,
     DECISIONS,
+    DRIFT,
     EDIT_SCORES,
     EDITS,
+    ERRORS,
+    NEAR_COMPARED,
+    NIGHT_UNITS,
+    NIGHTS,
+    PARTS,
+    PLACEMENTS,
     RECIPES,
+    RUNS,
+    SHARD_INDEX,
     STRINGS,
+    TAXONOMY,
+    TEXT_TOKENS,
 )
 
+#: Raise it when this file or `verdict` would decide otherwise by the same signals.
+VERSION = "1"
+
 STEPS = 5
+OUTCOMES = ("error", "repeat", "pending", "dropped", "duplicate", "kept")
 VERDICTS = pa.schema(
     [
         ("fails", pa.uint64()),
@@ -82,6 +101,10 @@ def decide(lake: Lake, recipe: Recipe, *, progress: Progress = silent) -> Decide
         try:
             ensure_tables(lake, con, recipe)
             seen = lake.snapshot(con)
+            before = _counts_before(con, recipe)
+            if before is not None:
+                progress(STEPS, STEPS)
+                return DecideSummary(recipe.hash, recipe.name, before, False, time.monotonic() - started)
             progress(0, STEPS, "asking the rules")
             judge(con, recipe)
             progress(1, STEPS, "resolving near duplicates")
@@ -103,7 +126,7 @@ def decide(lake: Lake, recipe: Recipe, *, progress: Progress = silent) -> Decide
                 batch=_turn(con, recipe),
                 engine="sql",
                 recipe=recipe.hash,
-                versions={"duckdb": duckdb.__version__, "decisions": state},
+                versions={"duckdb": duckdb.__version__, "asked": _asked(recipe), "decisions": state},
                 counts=counts,
                 seconds=time.monotonic() - started,
                 snapshot=seen,
@@ -118,8 +141,7 @@ def decide(lake: Lake, recipe: Recipe, *, progress: Progress = silent) -> Decide
 
 def judge(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     """Make the temporary tables `judged` (image_id and its answers as bits) and `verdicts` (what these come to)."""
-    rows = relation(needed_signals(recipe), "lake.")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {judgement(recipe, rows)}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE judged AS {_question(recipe)}")
     distinct = con.execute("SELECT DISTINCT fails, waits, missing FROM judged").fetchall()
     verdicts = pa.Table.from_pylist(
         [
@@ -131,6 +153,10 @@ def judge(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
     con.register("verdict_rows", verdicts)
     con.execute("CREATE OR REPLACE TEMP TABLE verdicts AS FROM verdict_rows")
     con.unregister("verdict_rows")
+
+
+def _question(recipe: Recipe) -> str:
+    return judgement(recipe, relation(needed_signals(recipe), "lake."))
 
 
 def resolve(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> None:
@@ -220,6 +246,14 @@ def ensure_tables(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe) ->
     all_signals.refresh(con, stored_tables(con))
 
 
+# What no decision is made of, and what a decision itself writes.
+_NOT_READ = frozenset(
+    table.name
+    for table in (
+        *(ACTIONS, BALANCE, DECISIONS, DRIFT, ERRORS, NEAR_COMPARED, NIGHT_UNITS, NIGHTS, PARTS, PLACEMENTS, RECIPES),
+        *(RUNS, SHARD_INDEX, TAXONOMY, TEXT_TOKENS),
+    )
+)
 _READ_BY_VIEWS = (ANNOTATIONS, BALANCE, BLOCK_IMAGES, BLOCK_PROMPTS, CATEGORY, DECISIONS, EDITS, EDIT_SCORES, RECIPES)
 
 
@@ -237,6 +271,25 @@ def _is_decided(con: duckdb.DuckDBPyConnection, recipe: Recipe, state: str) -> b
     last = con.execute(f"SELECT recipe, versions->>'decisions', versions->>'duckdb' FROM ({_LAST_DECIDE})").fetchone()
     stored = con.execute("SELECT count(*) FROM lake.decisions WHERE recipe = ?", [recipe.hash]).fetchall()[0][0]
     return last == (recipe.hash, state, duckdb.__version__) and str(stored) == state.partition("-")[0]
+
+
+def _asked(recipe: Recipe) -> str:
+    """What is asked of the lake, and by which code."""
+    return key("decide", VERSION, _question(recipe))[:16]
+
+
+def _counts_before(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> dict[str, int] | None:
+    """Deliveries by outcome as this recipe decided them last, if no table that a decision reads changed since."""
+    last = con.execute(f"SELECT recipe, snapshot, versions, counts FROM ({_LAST_DECIDE})").fetchone()
+    if last is None or last[0] != recipe.hash or last[1] is None:
+        return None
+    versions, counts = json.loads(last[2]), json.loads(last[3])
+    if (versions.get("duckdb"), versions.get("asked")) != (duckdb.__version__, _asked(recipe)):
+        return None
+    changed = changed_since(con, last[1])
+    if changed is None or changed - _NOT_READ or not _is_decided(con, recipe, versions["decisions"]):
+        return None
+    return {outcome: counts[outcome] for outcome in OUTCOMES}
 
 
 def _turn(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> str | None:

@@ -6,6 +6,7 @@ images that are kept and stored. Both are committed together.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,14 +25,42 @@ from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe
 from warehouse import storage
 from warehouse.buckets import nearest_sql
+from warehouse.changes import changed_since
 from warehouse.commit import CommitResult, RunInfo, commit, forget_staged
 from warehouse.lake import Lake
 from warehouse.pack import pack, pack_query
 from warehouse.parts import Part
 from warehouse.parts import key as content_key
-from warehouse.schema import BALANCE, ERRORS, PLACEMENTS, SHARD_INDEX
+from warehouse.schema import (
+    ACTIONS,
+    BALANCE,
+    DRIFT,
+    ERRORS,
+    NEAR_COMPARED,
+    NIGHT_UNITS,
+    NIGHTS,
+    PARTS,
+    PLACEMENTS,
+    RECIPES,
+    RUNS,
+    SHARD_INDEX,
+    TAXONOMY,
+    TEXT_TOKENS,
+)
 
 SHARD_BYTES = 512 << 20
+
+#: Raise it when this file or `export_unit` would store or place other images of the same lake.
+VERSION = "1"
+
+# What no placement is made of, and what an export itself writes.
+_NOT_READ = frozenset(
+    table.name
+    for table in (
+        *(ACTIONS, DRIFT, ERRORS, NEAR_COMPARED, NIGHT_UNITS, NIGHTS, PARTS, PLACEMENTS, RECIPES, RUNS, SHARD_INDEX),
+        *(TAXONOMY, TEXT_TOKENS),
+    )
+)
 
 
 @dataclass
@@ -89,6 +118,11 @@ class _Run:
     set_aside: int = 0
 
     @property
+    def left(self) -> dict[str, int]:
+        """What is not stored, by why."""
+        return {"unstored": len(self.unstored), "units_failed": len(self.failed), "set_aside": self.set_aside}
+
+    @property
     def stored(self) -> int:
         return sum(part.rows for part in self.parts)
 
@@ -112,6 +146,9 @@ def export(
     with lake.lock("export"), lake.connect() as con:
         lake.ensure_tables(con, (BALANCE, CATEGORY, ERRORS))
         snapshot = lake.snapshot(con)
+        before = _as_before(con, recipe, dataset)
+        if before is not None:
+            return before
         done = _store(lake, con, recipe, engine, shard_bytes, progress)
         files = {SHARD_INDEX.name: pack(con, lake, SHARD_INDEX, done.parts)}
         version, placed = _place(con, recipe, files[SHARD_INDEX.name])
@@ -121,10 +158,40 @@ def export(
         summary = ExportSummary(
             dataset, version, done.stored, placed, by_scale, done.unstored, done.failed, done.set_aside
         )
-        counts = {"placed": placed, "dataset": dataset, "version": version}
+        counts = {"placed": placed, "dataset": dataset, "version": version, "pool": _pool(con) + done.stored}
         run = _run_info(engine, recipe, done, counts, began, snapshot)
         summary.committed = _finish(lake, con, run, done, files)
     return summary
+
+
+def _as_before(con: duckdb.DuckDBPyConnection, recipe: Recipe, dataset: str) -> ExportSummary | None:
+    """What the last export of the dataset came to, if all was stored then and nothing that it reads changed since."""
+    last = con.execute(
+        "SELECT recipe, snapshot, versions->>'export', counts FROM lake.runs WHERE command = 'export' "
+        "AND (counts->>'dataset') = ? ORDER BY snapshot DESC, finished_at DESC LIMIT 1",
+        [dataset],
+    ).fetchone()
+    if last is None or (last[0], last[2]) != (recipe.hash, VERSION):
+        return None
+    counts = json.loads(last[3])
+    if any(counts[why] for why in _Run().left) or counts["pool"] != _pool(con):
+        return None
+    changed = changed_since(con, last[1])
+    if changed is None or changed - _NOT_READ:
+        return None
+    by_scale = dict(
+        con.execute(
+            "SELECT scale, count(*) FROM placements WHERE dataset = ? AND version = ? GROUP BY scale ORDER BY scale",
+            [dataset, counts["version"]],
+        ).fetchall()
+    )
+    if sum(by_scale.values()) != counts["placed"]:
+        return None
+    return ExportSummary(dataset, counts["version"], placed=counts["placed"], by_scale=by_scale)
+
+
+def _pool(con: duckdb.DuckDBPyConnection) -> int:
+    return int(con.execute("SELECT count(*) FROM shard_index").fetchall()[0][0])
 
 
 def export_unit(lake: Lake, recipe: Recipe, letter: str, *, engine: Engine) -> ExportSummary:
@@ -190,7 +257,8 @@ def _run_info(
         command="export",
         engine=engine.name,
         recipe=recipe.hash,
-        counts={"stored": done.stored, "unstored": len(done.unstored), "units_failed": len(done.failed), **counts},
+        versions={"export": VERSION},
+        counts={"stored": done.stored, **done.left, **counts},
         seconds=time.monotonic() - began,
         snapshot=snapshot,
     )

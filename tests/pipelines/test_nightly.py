@@ -64,13 +64,23 @@ def after(first: Path, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "lake", first / "src"
 
 
-def test_a_rerun_of_a_date_does_the_same_and_the_next_night_what_came_since(after: tuple[Path, Path]) -> None:
+def test_a_rerun_of_a_date_does_the_same_and_the_next_night_what_came_since(
+    after: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     lake, source = after
+
+    def refuse(*arguments: object) -> object:
+        raise AssertionError("what did not change was looked at")
+
     draw(source, 7)  # late: whatever date it bears, it is new
     state = "SELECT max(snapshot_id) FROM lake.snapshots()"
     before = rows(lake, state)
-    again = do(an_order(lake, source), FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.decide.judge", refuse)
+        patch.setattr("pipelines.export._place", refuse)
+        again = do(an_order(lake, source), FIRST)
     assert (again.status, again.exit_code, again.samples) == ("done", 0, 4)
+    assert (again.outcomes["kept"], again.placed) == (4, {256: 4})
     assert rows(lake, state) == before
     assert counts(again, "scan")["units_skipped"] == 1
     planned = plan(an_order(lake, source), SECOND)
@@ -156,6 +166,9 @@ def test_backfill_of_dated_folders_and_what_comes_late(tmp_path: Path) -> None:
     assert rows(lake, "SELECT batch, list(uri[-6:] ORDER BY uri) FROM inputs GROUP BY 1 ORDER BY 1") == [
         (FIRST, ["01.jpg", "02.jpg"]), (THIRD, ["03.jpg", "04.jpg", "05.jpg"]),
     ]  # fmt: skip
+    with pytest.raises(UsageError, match=f"no such file or folder: {tmp_path}/dorp"):
+        plan(an_order(lake, tmp_path / "dorp" / "{date}"), "2031-01-01")
+    assert plan(an_order(lake, drop / "{date}"), "2031-01-01").units == 0
 
 
 def test_what_a_night_left_undone_the_next_one_does(after: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
