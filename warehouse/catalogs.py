@@ -45,9 +45,21 @@ def find(root: PurePath, given: str | None = None) -> Catalog | None:
     """The catalog of the lake at `root`: `given`, else that of the environment, else the one recorded there, else the
     file beside it. None for an object store with none of these. Raises UsageError, LakeError.
     """
-    said = given or os.environ.get(ENVIRONMENT) or recorded(root)
+    said = given or os.environ.get(ENVIRONMENT)
+    return own(root) if said is None else _named(root, said)
+
+
+def own(root: PurePath) -> Catalog | None:
+    """The catalog that the lake itself has, whatever is said for this run: the recorded one, else the file beside it.
+    None for an object store that records none. Raises LakeError.
+    """
+    said = recorded(root)
     if said is None:
         return SqliteCatalog(root / FILE, root, root / "lock") if isinstance(root, Path) else None
+    return _named(root, said)
+
+
+def _named(root: PurePath, said: str) -> Catalog:
     if said.startswith(PREFIX):
         return PostgresCatalog(said.removeprefix(PREFIX), root)
     if not said.startswith(_SQLITE) and any(mark in said for mark in ":="):  # postgresql://, mysql:x, dbname=x

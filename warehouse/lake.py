@@ -108,12 +108,13 @@ class Lake:
         """A new lake with every table and view in it; one that is already there is opened.
 
         `catalog`: `postgres:` and a libpq string, or a file for SQLite; where None, a file in the lake's folder. What a
-        kill on the way leaves is no lake yet. Raises LakeError where the folder holds something else, or cannot be
-        written.
+        kill on the way leaves is no lake yet. Raises LakeError where the folder holds something else, or a lake with
+        another catalog, or cannot be written.
         """
         lake = cls(root, catalog=catalog)
         folder = lake.root
         with told(f"creating the lake {root}", lake.local.parent):
+            _refuse_second_catalog(lake)
             if isinstance(folder, Path):
                 _make_folders(lake, folder)
             if isinstance(lake.backend, SqliteCatalog):
@@ -131,7 +132,12 @@ class Lake:
         """A lake that is there. Raises LakeError where there is none, or where it shall be written and cannot be."""
         lake = cls(root, read_only=read_only, catalog=catalog)
         if isinstance(lake.root, Path) and not lake.root.is_dir():
-            raise LakeError(f"no lake at {root}: check the path, or make one with `glyphmill scan SRC --lake {root}`")
+            other = None if lake._is_plain else lake.backend.place()
+            raise LakeError(
+                f"no lake at {root}: check the path, or make one with `glyphmill scan SRC --lake {root}`"
+                if other is None
+                else f"no lake at {root}: the catalog {lake.backend} is that of the lake at {_lake_of(other)}"
+            )
         if lake.backend.place() is None:
             raise LakeError(
                 f"{root} is not a lake (no {CATALOG} of a lake in it): check --lake"
@@ -291,6 +297,20 @@ def key_of(text: str) -> str:
 def _cache() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return Path(os.environ.get("GLYPHMILL_SCRATCH", cache / "glyphmill" / "lakes")).absolute()
+
+
+def _refuse_second_catalog(lake: Lake) -> None:
+    """A second catalog over a lake's files would hide the first, and its `clean` take their files for leftovers."""
+    own = catalogs.own(lake.root)
+    if own is not None and str(own) != str(lake.backend) and own.exists():
+        raise LakeError(
+            f"the lake {lake.root} has the catalog {own}, and there is no lake in {lake.backend}: correct --catalog "
+            f"or {catalogs.ENVIRONMENT}, or leave it out"
+        )
+
+
+def _lake_of(tables: str) -> str:
+    return tables.removesuffix("/").removesuffix("/tables")
 
 
 def _make_folders(lake: Lake, folder: Path) -> None:

@@ -371,3 +371,22 @@ def test_a_catalog_of_no_known_kind_is_refused_and_not_made_a_file(tmp_path: Pat
         Lake.open_or_create(tmp_path / "lake", catalog=said)
     assert not list(tmp_path.iterdir())
     assert str(catalogs.find(tmp_path, f"sqlite:{tmp_path}/a=b")) == f"{tmp_path}/a=b"
+
+
+def test_a_second_catalog_is_not_put_over_a_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    other = f"sqlite:{tmp_path}/other.sqlite"
+    for given, said in ((other, None), (None, other)):
+        if said is not None:
+            monkeypatch.setenv("GLYPHMILL_CATALOG", said)
+        with pytest.raises(
+            LakeError, match=r"has the catalog .*/catalog.sqlite, and there is no lake in .*/other.sqlit"
+        ):
+            Lake.open_or_create(lake.root, catalog=given)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lake"]
+    monkeypatch.delenv("GLYPHMILL_CATALOG")
+    Lake.create(tmp_path / "theirs", catalog=other)
+    with pytest.raises(
+        LakeError, match=r"no lake at .*/mine: the catalog .*other.sqlite is that of the lake at .*/theirs"
+    ):
+        Lake.open_or_create(tmp_path / "mine", catalog=other)
