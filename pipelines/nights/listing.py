@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import duckdb
 import pyarrow as pa
@@ -60,14 +60,18 @@ class Where:
     def sources(self, night: str, first: str | None) -> list[Source]:
         """What is to be listed for a night; `first`: the source's first night so far. Empty where nothing is there.
 
-        Raises UsageError for a path without a date that leads nowhere, and for what cannot be read as a source.
+        Raises UsageError for a path that leads nowhere (one with a date: where the folder of the dates is not there),
+        and for what cannot be read as a source.
         """
         if not self.dated:
             return [open_source(self.path, self.kind)] if _anything(self.path, must=True) else []
         begin, end = date.fromisoformat(self.since(night, first)), date.fromisoformat(night)
         wanted = [(begin + timedelta(days=n)).isoformat() for n in range((end - begin).days + 1)]
         paths = [self.path.replace(MARK, day) for day in wanted]
-        return [open_source(path, self.kind) for path in paths if _anything(path, must=False)]
+        there = [path for path in paths if _anything(path, must=False)]
+        if not there and "://" not in self.path:  # a date may be missing, not the folder of the dates; S3 has none
+            _anything(str(Path(self.path.partition(MARK)[0] + "_").parent), must=True)
+        return [open_source(path, self.kind) for path in there]
 
 
 def source_name(path: str) -> str:
