@@ -61,7 +61,7 @@ def own(root: PurePath) -> Catalog | None:
 
 def _named(root: PurePath, said: str) -> Catalog:
     if said.startswith(PREFIX):
-        return PostgresCatalog(said.removeprefix(PREFIX), root)
+        return PostgresCatalog(said if said.startswith(f"{PREFIX}//") else said.removeprefix(PREFIX), root)
     if not said.startswith(_SQLITE) and any(mark in said for mark in ":="):  # postgresql://, mysql:x, dbname=x
         raise UsageError(f"--catalog is postgres: and a libpq connection string, or sqlite: and a file, not {said!r}")
     file = Path(said.removeprefix(_SQLITE)).absolute()

@@ -113,5 +113,11 @@ def execute(con: duckdb.DuckDBPyConnection, statements: str) -> None:
 
 
 def query(con: duckdb.DuckDBPyConnection, select: str) -> list[tuple[Any, ...]]:
-    """Rows of a query that the attached database answers itself."""
-    return con.execute("SELECT * FROM postgres_query('c', ?)", [select]).fetchall()
+    """Rows of a query that the attached database answers itself. Raises LakeError where its user may not ask."""
+    try:
+        return con.execute("SELECT * FROM postgres_query('c', ?)", [select]).fetchall()
+    except duckdb.Error as error:
+        if "permission denied" not in str(error):
+            raise
+        text = str(error).rpartition("ERROR:")[2].strip()
+        raise LakeError(f"the catalog refuses its user ({text}): it must be the one that owns the tables") from error

@@ -14,7 +14,7 @@ from pathlib import Path
 import hold_worker
 import pytest
 from lakes import decide, scan
-from postgres_server import PostgresServer
+from postgres_server import USER, PostgresServer
 
 from warehouse import catalogs, lock
 from warehouse.clean import clean
@@ -113,6 +113,18 @@ def test_a_password_is_refused_and_never_repeated(tmp_path: Path, told: str) -> 
         Lake.create(tmp_path / "lake", catalog=f"postgres:{told}")
     assert "secret" not in str(caught.value)
     assert not (tmp_path / "lake" / "lake.toml").exists()
+
+
+def test_a_user_that_does_not_own_the_tables_is_refused_and_a_uri_may_stand_alone(
+    tmp_path: Path, catalog: str, postgres: PostgresServer
+) -> None:
+    uri = f"postgres://{USER}@127.0.0.1:{postgres.port}/{catalog.partition('dbname=')[2]}"
+    lake = Lake.create(tmp_path / "lake", catalog=uri)
+    postgres.sql("CREATE ROLE guest LOGIN", "postgres")
+    guest = uri.replace(USER, "guest")
+    with pytest.raises(LakeError, match=r"the catalog refuses its user .*must be the one that owns") as caught:
+        Lake.open(lake.root, catalog=guest)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_database_that_is_not_there_is_one_line(tmp_path: Path) -> None:
