@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from warehouse.metadata import METADATA, stored_columns
-from warehouse.schema import TABLES, in_digests
+from warehouse.schema import KNOWN, in_digests
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def digests(con: duckdb.DuckDBPyConnection) -> dict[str, TableDigest]:
             if name in filled
             else TableDigest(name, 0, f"{0:032x}")
             for name, columns in stored_columns(con).items()
-            if name not in TABLES or not TABLES[name].ledger
+            if name not in KNOWN or not KNOWN[name].ledger
         }
     finally:
         con.execute("ROLLBACK")

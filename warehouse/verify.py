@@ -19,7 +19,7 @@ from warehouse.forgotten_list import read_listing
 from warehouse.lake import Lake
 from warehouse.metadata import stored_columns
 from warehouse.pack import content_hash
-from warehouse.schema import TABLES
+from warehouse.schema import KNOWN
 from warehouse.shards import check_shard
 
 NAMED_BY_CONTENT = re.compile(r"([0-9a-f]{32})(-\d+)?\.parquet")
@@ -84,7 +84,7 @@ def check_rows(lake: Lake, con: duckdb.DuckDBPyConnection, check: Check) -> None
     for file in data_files(con, lake):
         expected[file.table] = expected.get(file.table, 0) + file.rows - file.deleted
     for table, rows in expected.items():
-        keys = TABLES[table].key if table in TABLES else _signal_key(con, table)
+        keys = KNOWN[table].key if table in KNOWN else _signal_key(con, table)
         found = _number(con, f'SELECT count(*) FROM lake."{table}"')
         if found != rows:
             check.problems.append(f"{table}: {found} rows, its files have {rows}")

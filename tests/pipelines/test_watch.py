@@ -15,8 +15,10 @@ from pipelines.decide import decide
 from pipelines.keeping.watch import Drifted, check, psi, watch, window
 from pipelines.keeping.watch_report import as_json, chosen, sparkline
 from pipelines.recipe import loads
+from warehouse.digest import digests
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
+from warehouse.verify import Check, check_rows
 
 WATCHED = """
 [watch]
@@ -62,6 +64,8 @@ def lake(five_nights: Path, tmp_path: Path) -> Lake:
 def test_an_even_night_passes(lake: Lake) -> None:
     recipe = balanced_recipe(WATCHED)
     decide(lake, recipe)
+    with lake.connect(read_only=True) as con:
+        before = digests(con)
     done = watch(lake, recipe)
     check(done)
     assert (done.batch, done.nights, done.images, done.before) == ("night 4", ("night 1", "night 2", "night 3"), 20, 60)
@@ -74,7 +78,11 @@ def test_an_even_night_passes(lake: Lake) -> None:
     assert [row.name for row in done.rows if row.kind == "category"] == ["Nature/animals"]
     with lake.connect(read_only=True) as con:
         told = con.execute("SELECT count(*), count(*) FILTER (breached) FROM drift WHERE batch = 'night 4'").fetchone()
+        assert digests(con) == before  # looks are a ledger, no content
+        rows = Check("tables", "rows")
+        check_rows(lake, con, rows)
     assert told == (len(done.rows), 0)
+    assert not rows.problems
 
 
 def test_a_shift_is_told_and_stops_the_night(lake: Lake) -> None:

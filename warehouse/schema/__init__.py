@@ -61,6 +61,7 @@ __all__ = [
     "FORGOTTEN",
     "IMAGE_ID",
     "INPUTS",
+    "KNOWN",
     "NEAR_COMPARED",
     "NEAR_PAIRS",
     "NIGHTS",
@@ -116,8 +117,10 @@ TABLES: dict[str, Table] = {
     )
 }
 
+KNOWN = TABLES | {t.name: t for t in (DRIFT, FORGOTTEN)}  # and those that are made when they are first needed
+
 
 def in_digests(table: str, column: str) -> bool:
     """Whether a column counts when two lakes are compared: not where it is transient, nor an embedding."""
-    known = TABLES.get(table)
+    known = KNOWN.get(table)
     return not column.startswith(EMBEDDING_PREFIX) and (known is None or column not in known.transient)
