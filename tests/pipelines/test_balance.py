@@ -234,6 +234,8 @@ def test_a_recipe_without_balance_or_decisions_is_refused(tmp_path: Path) -> Non
     lake, chosen = new_lake(tmp_path / "lake"), balanced_recipe()
     with pytest.raises(LakeError, match="run glyphmill decide"):
         balance(lake, chosen)
+    decide(lake, chosen)  # of nothing, as where a delivery holds broken files alone
+    assert balance(lake, chosen).kept == 0
     from decision_lakes import recipe
 
     with pytest.raises(UsageError, match=r"no section \[balance\]"):
