@@ -82,8 +82,8 @@ class ExportSummary:
     def __str__(self) -> str:
         told = f"{self.stored} images newly stored"
         if self.version:
-            placed = ", ".join(f"{count} at {scale}" for scale, count in self.by_scale.items()) or "none"
-            told += f"; dataset {self.dataset} version {self.version}: {placed} pixels"
+            placed = ", ".join(f"{count} at {scale}" for scale, count in self.by_scale.items())
+            told += f"; dataset {self.dataset} version {self.version}: {placed + ' pixels' if placed else 'no images'}"
         return told
 
     @property

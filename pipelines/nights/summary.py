@@ -110,7 +110,7 @@ class NightSummary:
         if self.outcomes:
             told += "; the lake now: " + ", ".join(f"{n} {outcome}" for outcome, n in self.outcomes.items())
         if self.version:
-            placed = ", ".join(f"{count} at {scale}" for scale, count in self.placed.items()) or "none"
-            told += f"; dataset {self.dataset} version {self.version}: {placed} pixels"
+            placed = ", ".join(f"{count} at {scale}" for scale, count in self.placed.items())
+            told += f"; dataset {self.dataset} version {self.version}: {placed + ' pixels' if placed else 'no images'}"
         told += f"; {self.seconds:.1f} s"
         return f"{told}; left over: {self.left}" if self.left else told
