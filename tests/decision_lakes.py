@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+from empty_lakes import empty_lake
+
 from pipelines.recipe import Recipe, installed_tables, loads
 from warehouse import views
 from warehouse.commit import RunInfo, commit, pack_query
@@ -41,7 +43,7 @@ def new_lake(root: Path) -> Lake:
 def _template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="glyphmill-test-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    lake = Lake.create(folder / "lake")
+    lake = empty_lake(folder / "lake")
     with lake.connect() as con:
         lake.ensure_tables(con, SIGNALS.values())
         views.refresh(con)

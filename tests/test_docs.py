@@ -6,55 +6,59 @@ the bash blocks before them. Where a page does not say which recipe, it is `basi
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from demo_pictures import take
+from warm_start import WarmStart
 
 REPO = Path(__file__).resolve().parent.parent
 PAGES = sorted([REPO / "README.md", *(REPO / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from pipelines.demo import make_corpus
+#: So many files of each kind of the demo corpus.
+TAKEN = {
+    "photographs": 24,
+    "pages": 6,
+    "tiny": 2,
+    "with_code": 2,
+    "copies": 3,
+    "repeats": 3,
+    "broken": 13,
+    "mislabelled": 1,
+}
 
-    whole = tmp_path_factory.mktemp("docs") / "photos"
-    make_corpus(whole)
-    for folder in (
-        "blurred",
-        "dark",
-        "washed_out",
-        "stretched",
-        "tiny",
-        "rotated",
-        "uniform",
-        "watermarked",
-        "framed",
-        "pixelated",
-        "tiny_print",
-    ):
-        shutil.rmtree(whole / folder)
-    for picture in sorted((whole / "photographs").iterdir()):
-        if picture.suffix != ".txt" and int(hashlib.sha256(picture.stem.encode()).hexdigest(), 16) % 6:
-            picture.unlink()
-            picture.with_suffix(".txt").unlink()
-    return whole
+
+@pytest.fixture(scope="module")
+def photos(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docs") / "photos"
+    take(demo_corpus, TAKEN, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the `glyphmill` that the examples find."""
+    folder = tmp_path_factory.mktemp("bin")
+    warm = WarmStart(folder)
+    yield folder
+    warm.stop()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_examples_run(page: Path, photos: Path, tmp_path: Path) -> None:
+def test_examples_run(page: Path, photos: Path, bin_folder: Path, tmp_path: Path) -> None:
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     if not blocks:
         pytest.skip("no example on this page")
     shutil.copytree(photos, tmp_path / "photos")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(bin_folder), str(Path(sys.executable).parent), os.environ["PATH"]])
     for language, code in blocks:
         command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else [sys.executable, "-c", code]
         done = subprocess.run(

@@ -244,7 +244,7 @@ def test_all_that_was_planted_is_dropped_at_stage_1_and_nothing_else(planted: Pl
 def test_a_set_is_listed_once_and_can_be_taken_off(planted: Planted, shared_data: Path, tmp_path: Path) -> None:
     shutil.copytree(planted.lake.root, tmp_path / "lake")
     lake = Lake.open(tmp_path / "lake")
-    again = block(lake, "drawbench", prompts=_prompts_of(shared_data, "drawbench"), engine=LocalEngine(workers=1))
+    again = block(lake, "drawbench", prompts=_prompts_of(shared_data, "drawbench"), engine=LocalEngine(workers=0))
     assert (again.prompts, again.new_prompts, again.committed) == (100, 0, False)
     assert unblock(lake, "pages") == (sum(n.startswith("copy") for n in planted.blocked), 0)
     assert set(matches(lake).values()) == {"prompt"}
@@ -254,7 +254,7 @@ def test_a_set_is_listed_once_and_can_be_taken_off(planted: Planted, shared_data
 
 def test_block_wants_something_to_block(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--images, --prompts"):
-        block(Lake.create(tmp_path / "lake"), "empty", engine=LocalEngine(workers=1))
+        block(Lake.create(tmp_path / "lake"), "empty", engine=LocalEngine(workers=0))
     assert source_name("geneval") == "evaluation geneval"
 
 

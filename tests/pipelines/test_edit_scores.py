@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from empty_lakes import empty_lake
 from tiny_models import ALL, HELD_OUT, Combination, drawn, trained_open_clip, write_models
 
 from annotate.scoring.encoders import Texts
@@ -84,7 +85,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, InspectSumma
     folder = tmp_path_factory.mktemp("scored")
     pairs = [(other(what, n), what, what.caption) for n, what in enumerate(TARGETS)]
     wrong = [(before, after, other(after, n + 3).caption) for n, (before, after, _) in enumerate(pairs)]
-    lake = Lake.create(folder / "lake")
+    lake = empty_lake(folder / "lake")
     delivered = deliver(folder / "first", pairs + wrong)
     with (delivered / "edits.jsonl").open("a") as table:
         table.write(json.dumps({"reference": "before0.png", "target": "gone.png", "instruction": "x"}) + "\n")
@@ -115,7 +116,7 @@ def test_a_rule_on_the_scores_decides(scored: tuple[Lake, InspectSummary]) -> No
 def test_a_later_pair_is_scored_alone_and_the_same_again_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake = Lake.create(tmp_path / "lake")
+    lake = empty_lake(tmp_path / "lake")
     one, two = TARGETS[:2]
     take_in(lake, deliver(tmp_path / "early", [(other(one, 1), one, one.caption)]))
     early = rows(lake, SCORES.format("early"))
@@ -141,7 +142,7 @@ def test_a_later_pair_is_scored_alone_and_the_same_again_changes_nothing(
 
 
 def test_an_unscored_pair_is_pending(tmp_path: Path) -> None:
-    lake = Lake.create(tmp_path / "lake")
+    lake = empty_lake(tmp_path / "lake")
     one = TARGETS[0]
     edits(lake, open_edits(str(deliver(tmp_path / "in", [(other(one, 1), one, one.caption)]))), engine=HERE)
     done = decide(lake, recipe(*RECIPE))
@@ -155,6 +156,6 @@ def test_an_unscored_pair_is_pending(tmp_path: Path) -> None:
 def test_without_the_scorer_the_recipe_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "models.toml").touch()
     monkeypatch.setenv("GLYPHMILL_MODELS", str(tmp_path / "models.toml"))
-    lake = Lake.create(tmp_path / "lake")
+    lake = empty_lake(tmp_path / "lake")
     with pytest.raises(UsageError, match=r"rule 'rule 0': extractor embedding_clip cannot run here: put a section"):
         inspect(lake, recipe(*RECIPE), engine=HERE)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from decision_lakes import fill, image_id, new_lake, recipe
+from empty_lakes import empty_lake
 from pictures import encoded, photo
 from PIL import Image, ImageDraw
 
@@ -51,7 +52,7 @@ def edited(seed: int) -> tuple[Image.Image, Image.Image]:
 
 
 def take_in(lake: Lake, folder: Path, **options: Any) -> EditsSummary:
-    return edits(lake, open_edits(str(folder)), engine=LocalEngine(workers=1), **options)
+    return edits(lake, open_edits(str(folder)), engine=LocalEngine(workers=0), **options)
 
 
 def rows(lake: Lake, sql: str = "FROM edits ORDER BY uri, row") -> list[dict[str, Any]]:
@@ -95,7 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def taken(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, EditsSummary]:
-    lake = Lake.create(tmp_path_factory.mktemp("edits") / "lake")
+    lake = empty_lake(tmp_path_factory.mktemp("edits") / "lake")
     return lake, take_in(lake, folder)
 
 
@@ -153,7 +154,7 @@ def test_the_same_again_changes_nothing(taken: tuple[Lake, EditsSummary], folder
 
 def test_pictures_of_a_pair_are_not_duplicates(taken: tuple[Lake, EditsSummary]) -> None:
     lake, _ = taken
-    near(lake, engine=LocalEngine(workers=1))
+    near(lake, engine=LocalEngine(workers=0))
     done = decide(lake, recipe(RECIPE))
     assert done.counts["duplicate"] == 0
     marked = rows(lake, "SELECT text_differs FROM near_pairs p JOIN edit_links e ON p.a = e.a AND p.b = e.b")
@@ -188,17 +189,17 @@ def test_pictures_compared_before_they_were_linked_are_compared_again(tmp_path: 
     for name, data in (("a.png", page), ("b.png", encoded(Image.new("RGB", (300, 300), (254, 254, 254)), "PNG"))):
         (tmp_path / "pages").mkdir(exist_ok=True)
         (tmp_path / "pages" / name).write_bytes(data)
-    lake = Lake.create(tmp_path / "lake")
+    lake = empty_lake(tmp_path / "lake")
     from pipelines.scan import scan
     from warehouse.sources import open_source
 
-    scan(lake, open_source(str(tmp_path / "pages")), engine=LocalEngine(workers=1))
-    near(lake, engine=LocalEngine(workers=1))
+    scan(lake, open_source(str(tmp_path / "pages")), engine=LocalEngine(workers=0))
+    near(lake, engine=LocalEngine(workers=0))
     assert len(rows(lake, "FROM near_pairs")) == 1
     (tmp_path / "pages" / "edits.csv").write_text("reference,target,instruction\na.png,b.png,make it darker\n")
     assert take_in(lake, tmp_path / "pages", batch="linked").usable == 1
     assert rows(lake, "FROM near_pairs") == []
-    near(lake, engine=LocalEngine(workers=1))
+    near(lake, engine=LocalEngine(workers=0))
     assert [(r["link"], r["text_differs"]) for r in rows(lake, "FROM near_pairs")] == [("near", True)]
     assert len(rows(lake, "FROM near_compared")) == 2
 
@@ -214,7 +215,7 @@ def test_parquet_with_a_column_for_each_picture(tmp_path: Path) -> None:
         }
     )
     pq.write_table(table, tmp_path / "train-0.parquet")
-    lake = Lake.create(tmp_path / "lake")
+    lake = empty_lake(tmp_path / "lake")
     done = take_in(lake, tmp_path / "train-0.parquet", source_name="edit set", origin="synthetic")
     assert (done.pairs, done.usable, dict(done.errors)) == (3, 2, {"missing": 1})
     found = rows(lake)
@@ -237,7 +238,7 @@ def test_folders_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "in" / "target" / "x1.png").write_bytes(encoded(after, "PNG"))
     (tmp_path / "in" / "instruction" / "x1.txt").write_text("add a disc\n")
     (tmp_path / "in" / "target" / "x2.png").write_bytes(encoded(photo(seed=22), "PNG"))
-    lake = Lake.create(tmp_path / "lake")
+    lake = empty_lake(tmp_path / "lake")
     done = take_in(lake, tmp_path / "in")
     good, bad = rows(lake)
     assert (done.pairs, done.usable, done.images) == (2, 1, 3)

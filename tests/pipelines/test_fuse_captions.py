@@ -54,7 +54,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def test_a_fused_caption_for_each_recaption_that_lacks_a_fact(lake: Lake) -> None:
-    done = fuse_captions(lake, engine=LocalEngine(workers=1))
+    done = fuse_captions(lake, engine=LocalEngine(workers=0))
     assert (done.fused, done.pieces) == (1, 3)  # c has no recaption
     (fused,) = rows(lake, "FROM captions WHERE kind = 'fused'")
     assert fused["image_id"] == image_id("a")
@@ -63,19 +63,19 @@ def test_a_fused_caption_for_each_recaption_that_lacks_a_fact(lake: Lake) -> Non
 
 
 def test_again_it_does_only_what_is_new(lake: Lake) -> None:
-    fuse_captions(lake, engine=LocalEngine(workers=1))
+    fuse_captions(lake, engine=LocalEngine(workers=0))
     before = rows(lake, "FROM captions ORDER BY ALL")
     again = fuse_captions(lake, engine=LocalEngine(workers=2))
     assert (again.fused, again.pieces) == (0, 0)
     assert rows(lake, "FROM captions ORDER BY ALL") == before
     fill(lake, captions=[("c", "recaption", "Cranes stand beside the water.")], batch="later")
-    later = fuse_captions(lake, engine=LocalEngine(workers=1))
+    later = fuse_captions(lake, engine=LocalEngine(workers=0))
     assert (later.fused, later.pieces) == (1, 1)
 
 
 def test_splits_tell_what_each_kind_is_like(lake: Lake) -> None:
     assert {r["kind"]: r["unmeasured"] for r in rows(lake, "FROM caption_splits")} == {"raw": 4, "recaption": 3}
-    fuse_captions(lake, engine=LocalEngine(workers=1))
+    fuse_captions(lake, engine=LocalEngine(workers=0))
     measure(lake)
     found = {r["kind"]: r for r in rows(lake, "FROM caption_splits")}
     assert {k: (r["images"], r["captions"], r["unmeasured"]) for k, r in found.items()} == {

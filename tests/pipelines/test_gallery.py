@@ -42,7 +42,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         ImageDraw.Draw(picture).text((10, 10), str(number), fill="white")
         picture.save(folder / "photos" / f"{number}.png")
     made = new_lake(folder / "lake")
-    scan(made, open_source(str(folder / "photos"), None), engine=LocalEngine(workers=1))
+    scan(made, open_source(str(folder / "photos"), None), engine=LocalEngine(workers=0))
     decide(made, recipe(RULES))
     return made
 

@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 from decision_lakes import fill
+from empty_lakes import empty_lake
 from pictures import encoded, photo
 
 from pipelines.decide import decide
@@ -114,7 +115,7 @@ def recipe(least: int = 2) -> Recipe:
 
 
 def prepared(root: Path, photos: Path, chosen: Recipe) -> Lake:
-    lake = Lake.open_or_create(root)
+    lake = empty_lake(root)
     scan(lake, open_source(str(photos)), engine=HERE)
     decide(lake, chosen)
     return lake
@@ -338,7 +339,7 @@ def test_every_extractor_that_ships_declares_what_it_needs() -> None:
 
 
 def test_pending_images_of_a_hand_made_lake_are_found(tmp_path: Path, signals: Path) -> None:
-    lake = Lake.create(tmp_path / "lake")
+    lake = empty_lake(tmp_path / "lake")
     fill(lake, {"a": {}, "b": {"width": 60}}, captions=[("a", "raw", "one two")])
     decide(lake, recipe())
     assert plan(lake, recipe(), pending=True) == "inspect: 1 images lack one of shade, words"

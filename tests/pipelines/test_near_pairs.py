@@ -10,6 +10,7 @@ from pathlib import Path
 import drawn_pages as drawn
 import duckdb
 import pytest
+from empty_lakes import empty_lake
 from near_hashes import BY_BLOCK, SPLIT, Shuffler
 from PIL import Image
 
@@ -32,7 +33,7 @@ def put(folder: Path, name: str, image: Image.Image, kind: str = "PNG", quality:
 
 
 def take_in(lake: Lake, folder: Path, batch: str = "one") -> None:
-    scan(lake, open_source(str(folder)), batch=batch, source_name="test", engine=LocalEngine(workers=1))
+    scan(lake, open_source(str(folder)), batch=batch, source_name="test", engine=LocalEngine(workers=0))
     near(lake)
 
 
@@ -70,7 +71,7 @@ def every_two(groups: Iterable[Iterable[str]]) -> set[Pair]:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake.create(tmp_path / "lake")
+    return empty_lake(tmp_path / "lake")
 
 
 @pytest.fixture
@@ -118,8 +119,8 @@ IMAGES = 2 * 5 + 2 + 6 + 1
 
 @pytest.fixture(scope="module")
 def scanned(gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lake = Lake.create(tmp_path_factory.mktemp("scanned") / "lake")
-    scan(lake, open_source(str(gallery)), source_name="test", engine=LocalEngine(workers=1))
+    lake = empty_lake(tmp_path_factory.mktemp("scanned") / "lake")
+    scan(lake, open_source(str(gallery)), source_name="test", engine=LocalEngine(workers=0))
     return lake.root
 
 
@@ -212,7 +213,7 @@ def outcome(lake: Lake, recipe: Recipe) -> dict[str, tuple[str, str | None]]:
 
 
 def test_one_delivery_or_two_give_the_same_decisions(tmp_path: Path, gallery: Path, own: Lake, recipe: Recipe) -> None:
-    whole, parts = own, Lake.create(tmp_path / "parts")
+    whole, parts = own, empty_lake(tmp_path / "parts")
     for night in range(2):
         folder = tmp_path / f"night{night}"
         folder.mkdir()
@@ -333,7 +334,7 @@ def test_photographs_and_their_copies(lake: Lake, tmp_path: Path, shared_data: P
 
 @pytest.fixture(scope="module")
 def peers(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> set[Pair]:
-    lake = Lake.create(tmp_path_factory.mktemp("peers") / "lake")
+    lake = empty_lake(tmp_path_factory.mktemp("peers") / "lake")
     take_in(lake, shared_data / "filters_gt" / "near_duplicates")
     return marked(lake)
 

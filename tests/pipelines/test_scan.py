@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from empty_lakes import empty_lake
 from pictures import encoded, photo
 
 from pipelines import scan_unit
@@ -65,7 +66,7 @@ def small_pictures(folder: Path, count: int) -> Path:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake.create(tmp_path / "lake")
+    return empty_lake(tmp_path / "lake")
 
 
 def extractor_file(folder: Path, body: str, *, name: str = "mine", version: str = "1", needs: str = "header") -> Path:
@@ -163,7 +164,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     source = open_source(str(small_pictures(tmp_path / "src", 5)))
     assert str(dry_run(tmp_path / "lake", source)) == "scan: 1 units to read, 0 in the lake already"
     assert not (tmp_path / "lake").exists()
-    scan(Lake.create(tmp_path / "lake"), source, engine=HERE)
+    scan(empty_lake(tmp_path / "lake"), source, engine=HERE)
     assert str(dry_run(tmp_path / "lake", source)) == "scan: 0 units to read, 1 in the lake already"
 
 
@@ -203,7 +204,7 @@ def test_staged_parts_of_a_killed_run_are_taken_over(tmp_path: Path, lake: Lake)
         scan_unit.work(Job(delivery, unit, tuple(part_names(unit, delivery).items())))
     done = scan(lake, source, engine=NoEngine())
     assert done.committed
-    reference = Lake.create(tmp_path / "reference")
+    reference = empty_lake(tmp_path / "reference")
     scan(reference, source, engine=HERE)
     assert content(lake) == content(reference)
 
@@ -268,7 +269,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    lake = Lake.create(tmp_path_factory.mktemp("reference") / "lake")
+    lake = empty_lake(tmp_path_factory.mktemp("reference") / "lake")
     scan(lake, open_source(str(mixed)), engine=HERE)
     return content(lake)
 
@@ -276,7 +277,7 @@ def reference(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_the_careful_way_finds_the_same(shared_data: Path, tmp_path: Path) -> None:
     """The broken set again, each image in a process that may die: the same tables to the last bit."""
     source = open_source(str(shared_data / "broken" / "pillow"), "folder")
-    fast, careful = Lake.create(tmp_path / "fast"), Lake.create(tmp_path / "careful")
+    fast, careful = empty_lake(tmp_path / "fast"), empty_lake(tmp_path / "careful")
     scan(fast, source, engine=HERE)
     delivery = Delivery(str(careful.root), "pillow", "default")
     for unit in source.units():
@@ -318,9 +319,9 @@ def test_an_image_that_hangs_costs_one_error_row(tmp_path: Path, lake: Lake) -> 
     done = scan(
         lake,
         open_source(str(source)),
-        engine=LocalEngine(workers=2, stall_s=3),
+        engine=LocalEngine(workers=2, stall_s=6),
         extractors=[extractor_file(tmp_path / "poison", HANG)],
-        image_seconds=3,
+        image_seconds=6,
     )
     assert (done.samples, done.errors, done.failed) == (21, {"timeout": 1}, 0)
 
@@ -382,7 +383,9 @@ def test_a_unit_that_cannot_even_be_read_is_one_row(
     monkeypatch.setattr(scan_unit.sources, "read", unreadable)
     done = scan(lake, source, engine=HERE)
     assert done.failed == 1
-    assert {e for (e,) in query(lake, "SELECT error FROM inputs")} == {"unit failed: RuntimeError, see the table errors"}
+    assert {e for (e,) in query(lake, "SELECT error FROM inputs")} == {
+        "unit failed: RuntimeError, see the table errors"
+    }
     monkeypatch.undo()
     scan(lake, source, engine=HERE)
     assert query(lake, "SELECT count(*) FROM inputs WHERE status = 'ok'") == [(3,)]

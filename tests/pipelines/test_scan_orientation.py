@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from empty_lakes import empty_lake
 
 from pipelines.engines.local import LocalEngine
 from pipelines.scan import scan
-from warehouse.lake import Lake
 from warehouse.sources import open_source
 
 #: Relative differences that turning and encoding anew leaves.
@@ -53,7 +53,7 @@ def as_parquet(files: dict[str, bytes], at: Path) -> Path:
 
 def signals(source: Path, root: Path) -> dict[str, dict[str, Any]]:
     """All columns of all signal tables, by image_id."""
-    lake = Lake.create(root)
+    lake = empty_lake(root)
     done = scan(lake, open_source(str(source)), engine=LocalEngine(workers=0))
     assert (done.samples, done.errors) == (9, {})
     con = lake.connect(read_only=True)

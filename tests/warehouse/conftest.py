@@ -1,32 +1,21 @@
-"""Lakes to test on. Making a catalog takes half a second, so one is made and copied."""
+"""Lakes to test on."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
+from empty_lakes import empty_lake
 
 from warehouse.lake import Lake
 
 
-@pytest.fixture(scope="session")
-def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Lake.create(tmp_path_factory.mktemp("template") / "lake").root
-
-
 @pytest.fixture
-def new_lake(empty_lake: Path, tmp_path: Path) -> Callable[[], Lake]:
+def new_lake(tmp_path: Path) -> Callable[[], Lake]:
     """Makes empty lakes."""
-
-    def make() -> Lake:
-        root = tmp_path / f"lake-{len(list(tmp_path.glob('lake-*')))}"
-        shutil.copytree(empty_lake, root)
-        return Lake.open(root)
-
-    return make
+    return lambda: empty_lake(tmp_path / f"lake-{len(list(tmp_path.glob('lake-*')))}")
 
 
 @pytest.fixture
