@@ -24,7 +24,7 @@ def print_watched(done: Watched, *, every: bool = False) -> None:
     console = Console()
     console.print(table(done, every=every))
     for line in notes(done):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
 
 
 def table(done: Watched, *, every: bool = False) -> Table:
@@ -60,10 +60,10 @@ def chosen(rows: Sequence[Row], *, every: bool = False) -> list[Row]:
 
 def notes(done: Watched) -> list[str]:
     """What is to be known beside the table."""
-    if not done.judged:
-        return ["too few images to judge: see `least` in the recipe's section [watch]"]
     if not done.limits:
         return ["the recipe has no section [watch], so there is no limit to pass"]
+    if not done.judged:
+        return ["too few images to judge: see `least` in the recipe's section [watch]"]
     return [f"{len(done.breached)} of {sum(row.breached is not None for row in done.rows)} limits are passed"]
 
 

@@ -13,7 +13,7 @@ from decision_lakes import SIGNALS, fill, new_lake
 
 from pipelines.decide import decide
 from pipelines.keeping.watch import Drifted, check, psi, watch, window
-from pipelines.keeping.watch_report import as_json, chosen, sparkline
+from pipelines.keeping.watch_report import as_json, chosen, print_watched, sparkline
 from pipelines.recipe import loads
 from warehouse.digest import digests
 from warehouse.errors import UsageError
@@ -119,10 +119,15 @@ def test_what_is_no_longer_measured(lake: Lake) -> None:
     assert (row.value, row.baseline, row.course) == (1.0, 0.0, (0.0, 0.0, 0.0, 1.0))
 
 
-def test_few_images_and_no_section_breach_nothing(lake: Lake) -> None:
+def test_few_images_and_no_section_breach_nothing(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     night(lake, 5, images=3, luma=-95)
-    assert watch(lake, balanced_recipe(WATCHED)).breached == ()
-    assert watch(lake, balanced_recipe(), batch="night 4").breached == ()
+    for done, told in (
+        (watch(lake, balanced_recipe(WATCHED)), "too few images to judge: see `least` in the recipe's section [watch]"),
+        (watch(lake, balanced_recipe(), batch="night 4"), "the recipe has no section [watch]"),
+    ):
+        assert done.breached == ()
+        print_watched(done)
+        assert told in capsys.readouterr().out
 
 
 def test_batches_come_in_the_order_of_their_scans(lake: Lake) -> None:
