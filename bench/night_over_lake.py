@@ -1,4 +1,4 @@
-"""What a whole night costs where nothing came, and where a few images came, over lakes of growing size.
+"""What a night costs where a few images came, and then one where nothing came, over lakes of growing size.
 
 The lakes are synthetic tables of thirty nights, in the layout that pack writes, with thumbnails of no size: all that
 grows with them is metadata. A first night, not told, brings what no table can: decisions, categories, balance. The
@@ -43,7 +43,7 @@ from warehouse.schema import CAPTIONS, INPUTS, NEAR_COMPARED, NIGHT_UNITS, NIGHT
 REPO = Path(__file__).resolve().parent.parent
 NIGHTS_BEFORE = 30
 FIRST = date(2026, 1, 1)
-SETTLE, EMPTY, NEW = "2026-03-01", "2026-03-02", "2026-03-03"
+SETTLE, NEW, EMPTY = "2026-03-01", "2026-03-03", "2026-03-04"
 LATE_PASSES = frozenset({"categorize", "balance"})  # stages 6 and 7: over all rows, by their nature
 RECIPE = """
 name = "night over lake"
@@ -142,7 +142,7 @@ def _measure(scratch: Path, count: int, new: int, workers: int) -> dict[str, Any
     shutil.rmtree(lake, ignore_errors=True)
     shutil.copytree(kept, lake)
     told = {"lake": count, "made_s": round(made)}
-    told |= {name: _night(lake, drop, recipe, day, workers) for name, day in (("empty", EMPTY), ("new", NEW))}
+    told |= {name: _night(lake, drop, recipe, day, workers) for name, day in (("new", NEW), ("empty", EMPTY))}
     shutil.rmtree(lake)
     return told
 

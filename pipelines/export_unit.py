@@ -201,6 +201,6 @@ LEFT JOIN (
     SELECT image_id,
            {DEFAULT_CAPTION} AS caption,
            list({{kind: kind, text: text, lang: lang, origin: origin}} ORDER BY caption_id)::JSON::VARCHAR AS captions
-    FROM {{choices}} GROUP BY image_id
+    FROM {{choices}} WHERE image_id IN (SELECT image_id FROM export_plan) GROUP BY image_id
 ) AS c USING (image_id)
 """

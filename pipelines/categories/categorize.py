@@ -311,14 +311,16 @@ def work(unit: CategoryUnit) -> Part:
     con = lake.connect(read_only=True)
     try:
         sources = Sources.of(con, unit.settings.scorer)
-        within = unit.within
-        wanted = dict(
-            con.execute(
-                f"""SELECT s.image_id, s.state FROM ({category_facts.states(sources, unit.prefix, within)}) AS s
-                LEFT JOIN (SELECT image_id, version FROM lake.{CATEGORY.name} WHERE {within}) AS c USING (image_id)
-                WHERE c.version IS DISTINCT FROM s.state"""
-            ).fetchall()
+        con.execute(
+            f"""CREATE OR REPLACE TEMP TABLE wanted AS
+            SELECT s.image_id, s.state FROM ({category_facts.states(sources, unit.prefix, unit.within)}) AS s
+            LEFT JOIN (SELECT image_id, version FROM lake.{CATEGORY.name} WHERE {unit.within}) AS c USING (image_id)
+            WHERE c.version IS DISTINCT FROM s.state"""
         )
+        beat()
+        wanted = dict(con.execute("SELECT image_id, state FROM temp.wanted").fetchall())
+        # facts of these alone: a few new ones are spread over all ids of the lake
+        within = f"{category_facts.between(unit.low, unit.high)} AND image_id IN (SELECT image_id FROM temp.wanted)"
         ids, facts, embeddings = category_facts.read(con, sources, within)
     finally:
         con.close()
@@ -328,8 +330,7 @@ def work(unit: CategoryUnit) -> Part:
     for place, (image_id, known) in enumerate(zip(ids, facts, strict=True)):
         if place % 1000 == 0:
             beat()
-        if image_id in wanted:
-            rows.append(_row(image_id, wanted[image_id], assigner.assign(known)))
+        rows.append(_row(image_id, wanted[image_id], assigner.assign(known)))
     return write_part(lake, CATEGORY, unit.name, unit.low, CATEGORY.from_rows(rows))
 
 
