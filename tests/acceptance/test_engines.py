@@ -281,7 +281,7 @@ def test_killed_at_any_moment(
     mill = Mill(lake, killed_nights, {})
     options = _options(engine, cluster)
     run = mill.start(night, *options, *(("--engine-opt", "patience_s=5") if engine == "cluster" else ()))
-    moment, killed = draw.uniform(0.05, 1.0) * whole.seconds[engine, night], "nothing: it was done"
+    moment, killed = draw.uniform(0.05, 0.8) * whole.seconds[engine, night], "nothing: it was done"
     try:
         run.wait(moment)
     except subprocess.TimeoutExpired:
