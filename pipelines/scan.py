@@ -49,6 +49,7 @@ class ScanSummary:
 
     units: int = 0
     skipped: int = 0  # units that the lake had already
+    due: int | None = None  # units to be read; None as long as the source is not listed to its end
     failed: int = 0  # units that could not be finished; their samples are error rows
     samples: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -168,6 +169,7 @@ def _jobs(
     summary: ScanSummary,
 ) -> Iterator[Job]:
     """A job for each unit that still lacks parts; parts found staged are put to `staged`."""
+    due = 0
     while asked := list(islice(units, ASKED_AT_ONCE)):
         wanted = [
             Part(table, name, unit.key, 0) for unit in asked for table, name in part_names(unit, delivery).items()
@@ -179,6 +181,9 @@ def _jobs(
                 staged.append(found)
             else:
                 todo.setdefault(part.unit, []).append((part.table, part.name))
+        due += len(todo)
+        if len(asked) < ASKED_AT_ONCE:
+            summary.due = due
         for unit in asked:
             if unit.key in todo:
                 yield Job(delivery, unit, tuple(todo[unit.key]))
@@ -199,7 +204,7 @@ def _run(
         else:
             _finish(summary, result.unit.unit, result.unit.delivery)
             _count(result.value, parts, summary)
-        progress(summary.units, None, f"{summary.samples} samples")
+        progress(summary.units, summary.due, f"{summary.samples} samples")
     return failed
 
 

@@ -54,6 +54,8 @@ def _spark(workers: int, given: Given) -> Engine:
     )
     # A task of local mode has one try if not told otherwise.
     conf = {"spark.master": given.take("master", str, f"local[{workers},4]")}
+    if not conf["spark.master"].startswith(("local", "spark://", "yarn", "k8s://")):
+        raise UsageError(f"no master {conf['spark.master']}: local[N], spark://HOST:PORT, yarn or k8s://HOST:PORT")
     conf |= {key: given.take(key, str, "") for key in list(given.left) if key.startswith("spark.")}
     given.no_more("spark.… as Spark knows it")
     return replace(engine, conf=conf)

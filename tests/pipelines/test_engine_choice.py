@@ -43,6 +43,7 @@ def test_options_are_taken_or_passed_on() -> None:
         ("local", ["attempts=1", "attempts=2"], "twice"),
         ("local", ["master=local"], "engine local knows attempts, scratch, stall_s"),
         ("spark", ["executor.memory=1g"], "spark.…"),
+        ("spark", ["master=foo"], "no master foo: local"),
         ("beam", ["wave=-1"], "above zero"),
     ],
 )

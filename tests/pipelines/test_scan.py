@@ -150,7 +150,7 @@ def test_the_summary_and_the_run_say_what_was_done(tmp_path: Path, lake: Lake) -
     source = small_pictures(tmp_path / "src", 5)
     seen: list[tuple[int, int | None, str]] = []
     done = scan(lake, open_source(str(source)), engine=HERE, progress=lambda *told: seen.append(told))  # type: ignore[arg-type]
-    assert seen[-1][0] == done.units
+    assert seen[-1][:2] == (done.units, done.units)
     ((run_id, command, engine, versions, counts),) = query(
         lake, "SELECT run_id, command, engine, versions, counts FROM runs"
     )
