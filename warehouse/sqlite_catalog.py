@@ -128,8 +128,8 @@ class SqliteCatalog:
                 row = con.execute("SELECT token FROM c.glyphmill_lock").fetchone()
                 con.execute("COMMIT")
         except duckdb.Error as error:
-            if "readonly" in str(error):
-                raise
+            if "readonly" in str(error) or "disk is full" in str(error):
+                raise  # the caller tells what it was about to do
             text = str(error).strip().splitlines()[0]
             raise LakeError(f"the catalog of the lake {self.lake} cannot be opened ({text})") from error
         return None if row is None else int(row[0])
