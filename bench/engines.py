@@ -54,6 +54,7 @@ def once(engine: Engine, photos: Path, scratch: Path, per_unit: int) -> tuple[fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1536)
+    parser.add_argument("--distinct", type=int, default=512, help="photographs; all else are copies under other names")
     parser.add_argument("--per-unit", type=int, default=64, help="images in a unit of work, at most")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
@@ -65,7 +66,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-engines-") as scratch:
         photos = Path(scratch) / "photos"
         photos.mkdir()
-        make_photos(photos, args.images, args.seed)
+        make_photos(photos, min(args.images, args.distinct), args.seed)
+        for number in range(args.distinct, args.images):
+            shutil.copyfile(photos / f"{number % args.distinct:05}.jpg", photos / f"{number:05}.jpg")
         engines = {name: choose(name, args.workers) for name in ENGINES}
         for round_ in range(args.repeats):
             for name, engine in engines.items():
@@ -73,7 +76,8 @@ def main() -> None:
                 seconds[name].append(1000 * working / images)
                 start_up[name].append(starting)
                 print(
-                    f"round {round_ + 1}: {name}: {1000 * working / images:.2f} ms an image, start-up {starting:.1f} s"
+                    f"round {round_ + 1}: {name}: {1000 * working / images:.2f} ms an image, start-up {starting:.1f} s",
+                    flush=True,
                 )
     ratios = {name: [a / b for a, b in zip(seconds[name], seconds["local"], strict=True)] for name in ("spark", "beam")}
     worst = max(ratios, key=lambda name: statistics.median(ratios[name]))
