@@ -264,10 +264,11 @@ def _a_process_below(run: subprocess.Popen[str], draw: random.Random) -> psutil.
 
 def _disturb(run: subprocess.Popen[str], engine: str, cluster: Cluster, draw: random.Random) -> str:
     """Kill the driver, one of its workers, a worker of the cluster or all of the cluster; says which."""
-    kinds: dict[str, Callable[[], None]] = {"driver": run.kill, "worker": cluster.kill_worker, "cluster": cluster.kill}
-    if engine != "cluster":
-        victim = _a_process_below(run, draw)
-        kinds = {"driver": run.kill, "worker": victim.kill if victim else run.kill}
+    kinds: dict[str, Callable[[], None]] = {"driver": run.kill}
+    if engine == "cluster":
+        kinds |= {"worker": cluster.kill_worker, "cluster": cluster.kill}
+    elif (victim := _a_process_below(run, draw)) is not None:
+        kinds["worker"] = victim.kill
     chosen = draw.choice(sorted(kinds))
     kinds[chosen]()
     return chosen
