@@ -33,17 +33,11 @@ from warehouse.schema import (
     BLOCK_IMAGES,
     BLOCK_PROMPTS,
     DECISIONS,
-    DRIFT,
     EDIT_SCORES,
     EDITS,
-    ERRORS,
     NEAR_COMPARED,
-    NIGHT_UNITS,
-    NIGHTS,
-    PARTS,
     PLACEMENTS,
     RECIPES,
-    RUNS,
     SHARD_INDEX,
     STRINGS,
     TAXONOMY,
@@ -249,10 +243,7 @@ def ensure_tables(lake: Lake, con: duckdb.DuckDBPyConnection, recipe: Recipe) ->
 # What no decision is made of, and what a decision itself writes.
 _NOT_READ = frozenset(
     table.name
-    for table in (
-        *(ACTIONS, BALANCE, DECISIONS, DRIFT, ERRORS, NEAR_COMPARED, NIGHT_UNITS, NIGHTS, PARTS, PLACEMENTS, RECIPES),
-        *(RUNS, SHARD_INDEX, TAXONOMY, TEXT_TOKENS),
-    )
+    for table in (ACTIONS, BALANCE, DECISIONS, NEAR_COMPARED, PLACEMENTS, RECIPES, SHARD_INDEX, TAXONOMY, TEXT_TOKENS)
 )
 _READ_BY_VIEWS = (ANNOTATIONS, BALANCE, BLOCK_IMAGES, BLOCK_PROMPTS, CATEGORY, DECISIONS, EDITS, EDIT_SCORES, RECIPES)
 

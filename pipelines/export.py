@@ -34,15 +34,10 @@ from warehouse.parts import key as content_key
 from warehouse.schema import (
     ACTIONS,
     BALANCE,
-    DRIFT,
     ERRORS,
     NEAR_COMPARED,
-    NIGHT_UNITS,
-    NIGHTS,
-    PARTS,
     PLACEMENTS,
     RECIPES,
-    RUNS,
     SHARD_INDEX,
     TAXONOMY,
     TEXT_TOKENS,
@@ -55,11 +50,7 @@ VERSION = "1"
 
 # What no placement is made of, and what an export itself writes.
 _NOT_READ = frozenset(
-    table.name
-    for table in (
-        *(ACTIONS, DRIFT, ERRORS, NEAR_COMPARED, NIGHT_UNITS, NIGHTS, PARTS, PLACEMENTS, RECIPES, RUNS, SHARD_INDEX),
-        *(TAXONOMY, TEXT_TOKENS),
-    )
+    table.name for table in (ACTIONS, NEAR_COMPARED, PLACEMENTS, RECIPES, SHARD_INDEX, TAXONOMY, TEXT_TOKENS)
 )
 
 
