@@ -14,13 +14,13 @@ from pathlib import PurePath
 
 import duckdb
 
-from pipelines.balancing.balance import ENOUGH_PIXELS
+from pipelines.balancing.pool import ENOUGH_PIXELS
 from pipelines.categories.table import CATEGORY
+from pipelines.dead_letters import MOST_ATTEMPTS, Key, Letter, open_keys, settle
 from pipelines.decide import pairs_in_force
 from pipelines.engines import Engine, Result
 from pipelines.export_unit import Exported, ExportUnit, Unstored, cut, plan, plan_file, planned_rows, write_unit
 from pipelines.narrow import narrowed
-from pipelines.nights.dead_letters import MOST_ATTEMPTS, Key, Letter, open_keys, settle
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe
 from warehouse import storage

@@ -14,10 +14,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.dead_letters import MOST_ATTEMPTS
 from pipelines.default_caption import DEFAULT_CAPTION, choices
 from pipelines.extractors.header import SUFFIXES
 from pipelines.narrow import PIECES
-from pipelines.nights.dead_letters import MOST_ATTEMPTS
 from pipelines.recipe import Recipe
 from warehouse import storage
 from warehouse.lake import Lake, quoted

@@ -16,13 +16,13 @@ from typing import Any
 import duckdb
 
 from pipelines import all_signals
+from pipelines.dead_letters import MOST_ATTEMPTS, Letter, open_letters, settle
 from pipelines.edit_scores import score_edits, scorers
 from pipelines.engines import Engine, Result
 from pipelines.examine import IMAGE_SECONDS
 from pipelines.extractors import discover, folders, in_inspect
 from pipelines.extractors.base import CaptionText, Extractor
 from pipelines.inspect_unit import Inspected, Inspection, Item, in_order, version_of, work
-from pipelines.nights.dead_letters import MOST_ATTEMPTS, Letter, open_letters, settle
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, stored_tables
 from pipelines.tables import ensure

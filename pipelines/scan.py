@@ -13,11 +13,11 @@ from pathlib import Path, PurePath
 
 import duckdb
 
+from pipelines.dead_letters import Key, Letter, open_keys, settle
 from pipelines.decode import decoder_versions
 from pipelines.engines import Engine, Result
 from pipelines.examine import IMAGE_SECONDS
 from pipelines.extractors import folders, in_scan
-from pipelines.nights.dead_letters import Key, Letter, open_keys, settle
 from pipelines.progress import Progress, silent
 from pipelines.reasons import Reason
 from pipelines.scan_unit import (

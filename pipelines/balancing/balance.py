@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from pipelines.balancing.actions import ASKER, requests
 from pipelines.balancing.entry import BalanceEntry
-from pipelines.balancing.pool import ENOUGH_PIXELS as ENOUGH_PIXELS
 from pipelines.balancing.pool import count_cells, find_pool
 from pipelines.balancing.quota import Plan, plan, track_cells
 from pipelines.balancing.summary import BalanceSummary, floors, summarise

@@ -20,9 +20,9 @@ from pipelines.categories.assign import VERSION, Assigner, Category, ImageFacts
 from pipelines.categories.facts import Sources
 from pipelines.categories.table import CATEGORY
 from pipelines.categories.taxonomy import DEFAULT, Taxonomy, load_taxonomy
+from pipelines.dead_letters import MOST_ATTEMPTS, Letter, open_keys, settle
 from pipelines.engines import Engine, Result, beat
 from pipelines.narrow import PIECES, narrowed
-from pipelines.nights.dead_letters import MOST_ATTEMPTS, Letter, open_keys, settle
 from pipelines.progress import Progress, silent
 from warehouse import views
 from warehouse.commit import RunInfo, commit_parts

@@ -1,1 +1,1 @@
-"""Nights: what a date brings, its plan, its passes, what failed of it and how to try that alone."""
+"""Nights: what a date brings, its plan, its passes, what is left of it and how to try a failed unit alone."""

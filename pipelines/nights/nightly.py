@@ -19,11 +19,11 @@ from typing import Any
 import duckdb
 
 from pipelines.annotating.annotate import AnnotateSummary
+from pipelines.dead_letters import MOST_ATTEMPTS, open_letters
 from pipelines.engines import Engine
 from pipelines.extractors import in_scan
 from pipelines.extractors.base import Extractor
 from pipelines.inspect import chosen_extractors, find_due
-from pipelines.nights.dead_letters import MOST_ATTEMPTS, open_letters
 from pipelines.nights.listing import Listed, Night, These, Where, find_night, find_stale, freeze, mark, nights
 from pipelines.nights.summary import Left, NightSummary, PassDone
 from pipelines.passes import ALL, Done, Mill, passes

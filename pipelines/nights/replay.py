@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from pipelines import inspect_unit, scan_unit
 from pipelines.categories.categorize import CategorizeSummary, categorize_unit
+from pipelines.dead_letters import Letter, find_letter
 from pipelines.engines import R, Result, U
 from pipelines.engines.local import LocalEngine
 from pipelines.export import ExportSummary, export_unit
 from pipelines.inspect import InspectSummary, inspect
-from pipelines.nights.dead_letters import Letter, find_letter
 from pipelines.nights.listing import These
 from pipelines.progress import Progress, silent
 from pipelines.recipe import Recipe, installed_tables, loads

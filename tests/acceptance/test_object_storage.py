@@ -164,8 +164,9 @@ def test_a_night_on_another_engine_is_the_same_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
-    lake, catalog = f"s3://bucket/{engine}", tmp_path / "catalog.sqlite"
+    lake, catalog, before = f"s3://bucket/{engine}", tmp_path / "catalog.sqlite", faults.broken
     glyphmill(*night(pictures, lake, "--catalog", catalog, "--engine", engine), env={})
+    assert faults.broken > before
     same_and_sound(Lake.open(lake), Lake.open(on_disk[0]))
     assert not [p for p in (tmp_path / "scratch").rglob("*") if p.is_file() and p.suffix != ".lock"]
 
