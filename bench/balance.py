@@ -27,7 +27,7 @@ from peak import peak_mb
 
 from pipelines import recipe as recipes
 from pipelines.balancing.balance import balance
-from pipelines.balancing.hanzi import levels
+from synth.hanzi import levels
 from pipelines.categories.table import CATEGORY
 from pipelines.categories.taxonomy import load_taxonomy
 from pipelines.decide import decide

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.balancing.entry import TokenWeights
-from pipelines.balancing.hanzi import levels
+from synth.hanzi import levels
 from warehouse.metadata import stored_columns
 
 #: Table and query (image_id, text) of each source of the text that stands in a picture; all that a lake has count.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.balancing.hanzi import SIZES, level_of, levels
+from synth.hanzi import SIZES, level_of, levels
 from pipelines.categories.taxonomy import find_taxonomy, load_taxonomy, read_taxonomy
 from warehouse.errors import UsageError
 

@@ -1,0 +1,1 @@
+"""Text printed on a material, placed in a real photograph."""

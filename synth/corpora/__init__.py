@@ -1,0 +1,1 @@
+"""Text to draw: readers, cleaning, strata, and choice by chance."""

@@ -1,0 +1,1 @@
+"""Positions into pixels: glyph bitmaps, ink, paint."""

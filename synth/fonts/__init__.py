@@ -1,0 +1,1 @@
+"""Fonts: which there are, what each truly draws, and which may draw a text."""

@@ -1,0 +1,48 @@
+"""One face of a font file, opened: HarfBuzz shapes with it, FreeType draws with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import freetype
+import uharfbuzz as hb
+
+from warehouse.errors import UsageError
+
+
+class FontError(UsageError):
+    """A font file that cannot be read, or has no such face."""
+
+
+@dataclass(frozen=True, order=True)
+class FaceKey:
+    """Names one face: a collection (.ttc) has several, numbered from 0; index 0 of a Chinese one may be Japanese."""
+
+    path: str
+    index: int = 0
+
+
+class Face:
+    """An open face. `upem`: font units in an em. `hb_font` is scaled to `upem`: advances and extents are font units."""
+
+    def __init__(self, key: FaceKey) -> None:
+        try:
+            blob = hb.Blob.from_file_path(key.path)
+            self.hb_face = hb.Face(blob, key.index)
+            self.ft_face = freetype.Face(key.path, key.index)
+        except (OSError, hb.HarfBuzzError, freetype.FT_Exception) as error:
+            raise FontError(f"{key.path}: face {key.index} cannot be read as a font: {error}") from error
+        if self.hb_face.glyph_count == 0:
+            raise FontError(f"{key.path}: face {key.index} has no glyphs, or is no font")
+        self.key = key
+        self.hb_font = hb.Font(self.hb_face)
+        self.upem: int = self.hb_face.upem
+        extents = self.hb_font.get_font_extents("ltr")
+        self.ascent, self.descent = extents.ascender / self.upem, -extents.descender / self.upem  # ems, both positive
+
+
+@lru_cache(maxsize=256)
+def open_face(key: FaceKey) -> Face:
+    """The face, opened once a process. Raises FontError."""
+    return Face(key)

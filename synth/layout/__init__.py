@@ -1,0 +1,1 @@
+"""Text into positions: shaping, bidi, line breaking, fitting. No pixels."""

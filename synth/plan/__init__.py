@@ -1,0 +1,1 @@
+"""What to draw so that coverage grows where it is thinnest."""

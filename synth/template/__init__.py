@@ -1,0 +1,1 @@
+"""Slides and pages that are filled with text: decks and HTML."""
