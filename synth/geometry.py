@@ -27,7 +27,8 @@ def rotation(degrees: float, x: float = 0.0, y: float = 0.0) -> Floats:
     angle = np.deg2rad(degrees)
     cos, sin = np.cos(angle), np.sin(angle)
     turned = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-    return translation(x, y) @ turned @ translation(-x, -y)
+    moved: Floats = translation(x, y) @ turned @ translation(-x, -y)
+    return moved
 
 
 def homography(source: Floats, target: Floats) -> Floats:
@@ -59,7 +60,8 @@ def apply(matrix: Floats, points: Floats) -> Floats:
 def corners(boxes: NDArray[np.floating]) -> Floats:
     """Corners (n, 4, 2) of boxes (n, 4)."""
     boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-    return boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    around: Floats = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    return around
 
 
 def bounds(boxes: NDArray[np.floating]) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Placed:
     size: float = 0.0
     colour: str | None = None
     role: str | None = None  # title, body ...: what the text is in its template
-    to_image: Floats = IDENTITY
+    to_image: Floats = field(default_factory=lambda: IDENTITY)
 
     def moved(self, matrix: Floats) -> Placed:
         """The same text after its image went through a further homography (3, 3)."""
