@@ -66,7 +66,8 @@ def corners(boxes: NDArray[np.floating]) -> Floats:
 
 def bounds(boxes: NDArray[np.floating]) -> Floats:
     """The box (4,) around all boxes (n, 4), n at least 1."""
-    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]).astype(np.float64)
+    around: Floats = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)]).astype(np.float64)
+    return around
 
 
 def grouped_bounds(boxes: NDArray[np.floating], groups: NDArray[np.integer]) -> tuple[NDArray[np.intp], Floats]:
