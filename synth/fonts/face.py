@@ -39,7 +39,17 @@ class Face:
         self.hb_font = hb.Font(self.hb_face)
         self.upem: int = self.hb_face.upem
         extents = self.hb_font.get_font_extents("ltr")
+        name = self.hb_face.get_name(hb.OTNameIdPredefined.FULL_NAME)
+        self.name: str = name or f"{key.path}#{key.index}"
+        self._size = 0
         self.ascent, self.descent = extents.ascender / self.upem, -extents.descender / self.upem  # ems, both positive
+
+    def set_size(self, size: float) -> None:
+        """FreeType draws at an em of `size` pixels from now on, to a 64th of a pixel."""
+        wanted = round(size * 64)
+        if wanted != self._size:
+            self.ft_face.set_char_size(wanted, wanted, 72, 72)
+            self._size = wanted
 
 
 @lru_cache(maxsize=256)
