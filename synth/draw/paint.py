@@ -80,8 +80,8 @@ def layer(mask: Pixels, how: Paint) -> Layer:
     box = _inked(mask, _reach(how))
     if box is None:
         return Layer(rgb, alpha)
-    colours = np.zeros((*mask[box].shape, 3), np.float32)  # premultiplied
-    seen = np.zeros(mask[box].shape, np.float32)
+    colours: NDArray[np.floating] = np.zeros((*mask[box].shape, 3), np.float32)  # premultiplied
+    seen: NDArray[np.floating] = np.zeros(mask[box].shape, np.float32)
     for colour, coverage in _coats(np.ascontiguousarray(mask[box]), how):
         share = coverage.astype(np.float32) / 255
         colours = colours * (1 - share)[..., None] + np.asarray(colour, np.float32) * share[..., None]

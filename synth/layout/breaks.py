@@ -8,7 +8,6 @@ marks such as …… and —— stay together.
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,6 @@ NO_LINE_START = _CLOSING_WIDE | _CLOSING | _NO_START | _LEADERS | _POSTFIXES
 NO_LINE_END = _OPENING | _PREFIXES
 
 
-@lru_cache(maxsize=65536)
 def break_class(character: str) -> int:
     """The class of a character, an index into CLASSES."""
     if character in "\n\r\v\f\x85\u2028\u2029":
@@ -92,11 +90,6 @@ def _table() -> NDArray[np.bool_]:
 _MAY = _table()
 
 
-def classes(characters: list[str]) -> NDArray[np.int8]:
-    """The classes of clusters, each told by its first character; (n,)."""
-    return np.array([break_class(c[0]) for c in characters], dtype=np.int8)
-
-
 def may_break_after(kinds: NDArray[np.int8]) -> NDArray[np.bool_]:
     """(n,): whether a line may end after each cluster; it always may after the last."""
     out = np.ones(len(kinds), dtype=bool)
@@ -119,7 +112,10 @@ def words(kinds: NDArray[np.int8], han: NDArray[np.bool_]) -> NDArray[np.int32]:
     """
     out = np.full(len(kinds), -1, dtype=np.int32)
     word, inside = -1, False
-    for n, kind in enumerate(kinds):
+    alone = (kinds == ID) & han
+    if alone.all():
+        return np.arange(len(kinds), dtype=np.int32)
+    for n, kind in enumerate(kinds.tolist()):
         if kind in (AL, NU):
             word += not inside
             inside = True

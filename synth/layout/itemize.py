@@ -7,12 +7,14 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from bidi import algorithm
 from fontTools import unicodedata as scripts
 
 from synth.fonts.face import FaceKey, open_face
 from synth.layout.block import Base, UndrawableError
+from synth.layout.breaks import break_class
 
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u200f\U00010800-\U00010fff\U0001e800-\U0001efff]")
 #: Explicit embeddings and isolates: the resolved order is what counts, and the stored text is without them.
@@ -37,22 +39,71 @@ class Run:
     upright: bool
 
 
-@lru_cache(maxsize=65536)
-def script_of(character: str) -> str:
-    """Its ISO 15924 script; kana and bopomofo count as Han, which fonts treat alike and texts mix."""
-    found: str = scripts.script(character)
-    return _TOGETHER.get(found, found)
+class Character(NamedTuple):
+    """What layout asks of a character. `script`: ISO 15924; kana and bopomofo count as Han, which fonts treat alike and
+    texts mix. `seen`: neither blank nor ignorable (joiners, selectors, marks of direction). `follows`: stays with the
+    face of what is before it. `upright`: stands in vertical lines, as ideographs, kana, Hangul and full-width forms
+    do; everything else is turned. `kind`: its break class."""
+
+    script: str
+    seen: bool
+    follows: bool
+    upright: bool
+    kind: int
 
 
-@lru_cache(maxsize=65536)
-def stands_upright(character: str) -> bool:
-    """In vertical lines: ideographs, kana, Hangul and full-width forms stand, everything else is turned."""
-    return unicodedata.east_asian_width(character) in "WF"
+class _Characters(dict[str, Character]):
+    def __missing__(self, character: str) -> Character:
+        script = scripts.script(character)
+        seen = not (character.isspace() or _IGNORABLE.match(character))
+        found = self[character] = Character(
+            script=_TOGETHER.get(script, script),
+            seen=seen,
+            follows=not seen or bool(unicodedata.combining(character)),
+            upright=unicodedata.east_asian_width(character) in "WF",
+            kind=break_class(character),
+        )
+        return found
 
 
-def is_ignorable(character: str) -> bool:
-    """Nothing is seen of it: joiners, selectors, marks of direction."""
-    return bool(_IGNORABLE.match(character))
+#: Every character met, by itself.
+CHARACTERS: dict[str, Character] = _Characters()
+
+
+class _Inked(dict[int, bool]):
+    """Glyph -> whether it has an extent, found out once."""
+
+    def __init__(self, key: FaceKey) -> None:
+        super().__init__()
+        self.font = open_face(key).hb_font
+
+    def __missing__(self, glyph: int) -> bool:
+        extents = self.font.get_glyph_extents(glyph)
+        found = self[glyph] = extents is not None and extents.width != 0 and extents.height != 0
+        return found
+
+
+class _Drawn(dict[str, bool]):
+    """Character -> whether the face maps it to a glyph that is not blank, found out once."""
+
+    def __init__(self, key: FaceKey) -> None:
+        super().__init__()
+        self.font, self.inked = open_face(key).hb_font, inked_glyphs(key)
+
+    def __missing__(self, character: str) -> bool:
+        glyph = self.font.get_nominal_glyph(ord(character))
+        found = self[character] = glyph is not None and self.inked[glyph]
+        return found
+
+
+@lru_cache(maxsize=256)
+def inked_glyphs(key: FaceKey) -> dict[int, bool]:
+    return _Inked(key)
+
+
+@lru_cache(maxsize=256)
+def drawn_characters(key: FaceKey) -> dict[str, bool]:
+    return _Drawn(key)
 
 
 def levels(text: str, base: Base) -> list[int]:
@@ -74,72 +125,54 @@ def levels(text: str, base: Base) -> list[int]:
     return found
 
 
-@lru_cache(maxsize=1 << 18)
-def has_ink(key: FaceKey, glyph: int) -> bool:
-    """Whether the glyph has an extent."""
-    extents = open_face(key).hb_font.get_glyph_extents(glyph)
-    return extents is not None and extents.width != 0 and extents.height != 0
-
-
-@lru_cache(maxsize=1 << 18)
-def has_character(key: FaceKey, character: str) -> bool:
-    """Whether the face maps the character to a glyph that is not blank."""
-    glyph = open_face(key).hb_font.get_nominal_glyph(ord(character))
-    return glyph is not None and has_ink(key, glyph)
-
-
 def runs(text: str, faces: tuple[FaceKey, ...], *, vertical: bool, base: Base) -> list[Run]:
     """The runs of `text` in logical order, every paragraph (up to a newline) with its own levels.
 
     Raises UndrawableError with the characters that none of `faces` has.
     """
     level = [n for line in text.splitlines(keepends=True) for n in levels(line, base)]
-    chosen = _choose_faces(text, faces)
-    script = _scripts(text)
+    known = [CHARACTERS[c] for c in text]
+    chosen = _choose_faces(text, known, faces)
+    script = _scripts(known)
     out: list[Run] = []
     start = 0
-    standing = [vertical and stands_upright(c) for c in text]
+    standing = [vertical and c.upright for c in known]
+    like = list(zip(chosen, script, level, standing, strict=True))
     for n in range(1, len(text) + 1):
-        if (
-            n < len(text)
-            and chosen[n] == chosen[start]
-            and script[n] == script[start]
-            and level[n] == level[start]
-            and standing[n] == standing[start]
-        ):
+        if n < len(text) and like[n] == like[start]:
             continue
         out.append(Run(start, n, chosen[start], script[start], level[start], standing[start]))
         start = n
     return out if text else []
 
 
-def _choose_faces(text: str, faces: tuple[FaceKey, ...]) -> list[int]:
+def _choose_faces(text: str, known: list[Character], faces: tuple[FaceKey, ...]) -> list[int]:
     """For each character the first face that has it; a mark stays with its base, a blank with what is before it."""
+    drawn = [drawn_characters(key) for key in faces]
+    main = drawn[0]
     out: list[int] = []
     lacking: list[str] = []
-    for n, c in enumerate(text):
-        if n and (unicodedata.combining(c) or is_ignorable(c) or c.isspace()):
-            out.append(out[-1])
-            continue
-        if c.isspace() or is_ignorable(c):
-            out.append(0)
-            continue
-        found = next((i for i, face in enumerate(faces) if has_character(face, c)), None)
-        if found is None:
-            lacking.append(c)
-        out.append(found or 0)
+    before = 0
+    for c, character in zip(text, known, strict=True):
+        if not (character.follows or main[c]):
+            before = next((n for n, face in enumerate(drawn) if face[c]), -1)
+            if before < 0:
+                lacking.append(c)
+        elif not character.follows:
+            before = 0
+        out.append(before)
     if lacking:
         raise UndrawableError("".join(dict.fromkeys(lacking)))
     return out
 
 
-def _scripts(text: str) -> list[str]:
+def _scripts(known: list[Character]) -> list[str]:
     """Each character's script; what all scripts share takes its neighbour's: that before, at the start that after."""
-    out = [script_of(c) for c in text]
-    known = next((s for s in out if s not in _NEUTRAL), "Latn")
+    out = [c.script for c in known]
+    current = next((s for s in out if s not in _NEUTRAL), "Latn")
     for n, s in enumerate(out):
         if s in _NEUTRAL:
-            out[n] = known
+            out[n] = current
         else:
-            known = s
+            current = s
     return out

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from synth.fonts.face import Face, FaceKey, open_face
 from synth.layout import breaks
 from synth.layout.block import Base, Direction, LayoutError, Setting, UndrawableError
-from synth.layout.itemize import CONTROLS, Run, has_ink, is_ignorable, runs
+from synth.layout.itemize import CHARACTERS, CONTROLS, Run, inked_glyphs, runs
 
 #: Ligatures of Latin letters are left out: every character has a box of its own. Those that a script needs stay.
 FEATURES = {"liga": False, "clig": False, "dlig": False}
@@ -20,6 +20,9 @@ FEATURES = {"liga": False, "clig": False, "dlig": False}
 JOINED = frozenset({"Arab", "Syrc", "Mong", "Nkoo", "Deva", "Beng", "Guru"})
 #: Baseline to the middle of the line of lying Latin in vertical text, ems: half of a capital's height.
 MIDDLE = 0.35
+_BLANK, _EMPTY = np.zeros((2, len(breaks.CLASSES)), dtype=bool)
+_BLANK[[breaks.SP, breaks.BK, breaks.ZW]] = True
+_EMPTY[[breaks.BK, breaks.ZW]] = True
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _shape_run(text: str, run: Run, face: Face, language: str) -> _Piece:
     advances: dict[int, float] = {}
     for info, (x_offset, y_offset, x_advance, y_advance) in zip(infos, (p.position for p in places), strict=True):
         start, glyph = info.cluster, info.codepoint
-        if glyph == 0 and not (text[start].isspace() or is_ignorable(text[start])):
+        if glyph == 0 and CHARACTERS[text[start]].seen:
             lacking.append(text[start])
         pen = advances.get(start, 0.0)
         at.append(start)
@@ -115,11 +118,14 @@ def _shape_run(text: str, run: Run, face: Face, language: str) -> _Piece:
 
 def _refuse_blank(text: str, run: Run, face: Face, at: list[int], ids: list[int]) -> None:
     """A character map may promise what the font does not draw: pinyin and ℃ of some, whole ideographs of others."""
-    inked = {start for start, glyph in zip(at, ids, strict=True) if has_ink(face.key, glyph)}
-    starts = sorted(set(at))
-    for start, end in zip(starts, [*starts[1:], run.end], strict=True):
-        if start not in inked and not all(c.isspace() or is_ignorable(c) for c in text[start:end]):
-            raise UndrawableError(text[start])
+    has_ink = inked_glyphs(face.key)
+    blank = {start for start, glyph in zip(at, ids, strict=True) if not has_ink[glyph]}
+    if blank:
+        inked = {start for start, glyph in zip(at, ids, strict=True) if has_ink[glyph]}
+        starts = sorted(set(at))
+        for start, end in zip(starts, [*starts[1:], run.end], strict=True):
+            if start in blank - inked and any(CHARACTERS[c].seen for c in text[start:end]):
+                raise UndrawableError(text[start])
 
 
 def _gather(text: str, found: list[Run], pieces: list[_Piece], vertical: bool) -> Shaped:
@@ -129,10 +135,9 @@ def _gather(text: str, found: list[Run], pieces: list[_Piece], vertical: bool) -
     advance = np.array([v for p in pieces for _, v in sorted(p.advances.items())], dtype=np.float64)
     glyphs = [len(p.at) for p in pieces]
     clusters = [len(p.advances) for p in pieces]
-    kind = breaks.classes([text[s] for s in starts])
-    script = np.repeat([run.script for run in found], clusters)
-    space = np.isin(kind, (breaks.SP, breaks.BK, breaks.ZW))
-    advance[np.isin(kind, (breaks.BK, breaks.ZW))] = 0.0
+    kind = np.array([CHARACTERS[text[s]].kind for s in starts.tolist()], np.int8)
+    space = _BLANK[kind]
+    advance[_EMPTY[kind]] = 0.0
     drawn = ~space[cluster]  # a blank may come as .notdef: a line feed has no glyph
     return Shaped(
         text=text,
@@ -148,7 +153,7 @@ def _gather(text: str, found: list[Run], pieces: list[_Piece], vertical: bool) -
         level=np.repeat(np.array([run.level for run in found], dtype=np.int8), clusters),
         kind=kind,
         space=space,
-        joined=np.isin(script, list(JOINED)),
+        joined=np.repeat([run.script in JOINED for run in found], clusters).astype(bool),
         breaks=breaks.may_break_after(kind),
-        words=breaks.words(kind, script == "Hani"),
+        words=breaks.words(kind, np.repeat([run.script == "Hani" for run in found], clusters).astype(bool)),
     )
