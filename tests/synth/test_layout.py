@@ -32,7 +32,7 @@ def _lines(block: Block) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name,text,language", [("arabic", ARABIC, "ar"), ("devanagari", HINDI, "hi"), ("thai", THAI, "th")]
+    ("name", "text", "language"), [("arabic", ARABIC, "ar"), ("devanagari", HINDI, "hi"), ("thai", THAI, "th")]
 )
 def test_lines_have_the_glyphs_and_places_that_harfbuzz_gives(name: str, text: str, language: str) -> None:
     key = face(name)
