@@ -39,7 +39,9 @@ def read_font_file(path: Path, data: bytes, digest: str) -> FontFile:
     """
     try:
         directories = _directories(data)
-    except (struct.error, ValueError) as error:
+    except struct.error:
+        return FontFile((), (Skipped(str(path), None, "broken: its table directory is cut off"),))
+    except ValueError as error:
         return FontFile((), (Skipped(str(path), None, f"broken: {error}"),))
     faces: list[tuple[FontInfo, Coverage]] = []
     skipped: list[Skipped] = []
