@@ -140,7 +140,7 @@ def pair_row(pair: Pair, known: Mapping[Place, Picture]) -> Row:
     target_id = target.image_id if target is not None else None
     error = pair.error or _fault(pair, known) or ("unchanged: the target is a reference" if target_id in ids else None)
     row: Row = {
-        "pair_id": _pair_id(ids, target_id, english, chinese),
+        "pair_id": pair_id(ids, target_id, english, chinese),
         "uri": pair.uri,
         "row": pair.row,
         "reference_ids": ids,
@@ -164,7 +164,8 @@ def pair_row(pair: Pair, known: Mapping[Place, Picture]) -> Row:
     return row
 
 
-def _pair_id(references: Sequence[str], target: str | None, english: str | None, chinese: str | None) -> str:
+def pair_id(references: Sequence[str], target: str | None, english: str | None, chinese: str | None) -> str:
+    """Names a pair by the ids of its pictures and what is asked for."""
     said = "\0".join([*references, target or "", english or "", chinese or ""])
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 

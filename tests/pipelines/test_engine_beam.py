@@ -12,6 +12,7 @@ import engine_work as work
 import psutil
 import pytest
 from hypothesis import given, settings
+from synth_lakes import assert_draws_the_same
 
 from pipelines.engines import beam_job
 from pipelines.engines.beam import BeamEngine, Job
@@ -24,6 +25,10 @@ ENGINE = choose("beam", 2, ["attempts=2", "wave=12", "buckets=4", f"stall_s={cas
 
 def test_what_fails_costs_only_itself() -> None:
     cases.assert_isolated(ENGINE)
+
+
+def test_samples_are_drawn_the_same(tmp_path: Path) -> None:
+    assert_draws_the_same(ENGINE, tmp_path)
 
 
 def test_units_are_drawn_in_waves() -> None:

@@ -13,6 +13,7 @@ import engine_rows as rows
 import engine_work as work
 import pytest
 from hypothesis import given, settings
+from synth_lakes import assert_draws_the_same
 
 from pipelines.engines import spark_session
 from pipelines.engines.choice import choose
@@ -31,6 +32,10 @@ def _session() -> Iterator[None]:
 
 def test_what_fails_costs_only_itself() -> None:
     cases.assert_isolated(ENGINE)
+
+
+def test_samples_are_drawn_the_same(tmp_path: Path) -> None:
+    assert_draws_the_same(ENGINE, tmp_path)
 
 
 def test_units_are_drawn_in_waves() -> None:

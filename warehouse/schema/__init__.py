@@ -27,6 +27,7 @@ from warehouse.schema.described import (
     NEAR_PAIRS,
     OCR_BLIND,
 )
+from warehouse.schema.drawn import SYNTH_REJECTED, SYNTH_TRUTH
 from warehouse.schema.ledgers import DRIFT, ERRORS, NIGHT_UNITS, NIGHTS, PARTS, RUNS
 from warehouse.schema.table import (
     EMBEDDING_PREFIX,
@@ -75,6 +76,8 @@ __all__ = [
     "SIGNAL_STATUS",
     "STRING",
     "STRINGS",
+    "SYNTH_REJECTED",
+    "SYNTH_TRUTH",
     "TABLES",
     "TAXONOMY",
     "TEXT_TOKENS",
@@ -94,6 +97,8 @@ TABLES: dict[str, Table] = {
         CAPTIONS,
         EDITS,
         EDIT_SCORES,
+        SYNTH_TRUTH,
+        SYNTH_REJECTED,
         OCR_BLIND,
         BLOCK_IMAGES,
         BLOCK_PROMPTS,
