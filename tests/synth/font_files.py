@@ -40,7 +40,7 @@ def write_font(
     builder.setupGlyphOrder(list(glyphs))
     builder.setupCharacterMap(cmap)
     builder.setupGlyf({name: _outline(boxes) for name, boxes in glyphs.items()})
-    builder.setupHorizontalMetrics({name: (900, 0) for name in glyphs})
+    builder.setupHorizontalMetrics(dict.fromkeys(glyphs, (900, 0)))
     builder.setupHorizontalHeader(ascent=800, descent=-200)
     builder.setupNameTable({"familyName": family, "styleName": "Regular", **(names or {})})
     builder.setupOS2(**{"sTypoAscender": 800, "sTypoDescender": -200, **(os2 or {})})
