@@ -16,7 +16,7 @@ demo: $(VENV)/.has-demo            ## curate a small messy corpus and print the 
 	@$(BIN)/glyphmill demo --tour --lake demo/lake
 
 test: $(VENV)/.has-dev             ## the whole test suite
-	@.ci/fonts
+	@.ci/packages
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.has-dev            ## lint, format and types
