@@ -30,6 +30,26 @@ def fit(text: str, setting: Setting, width: float, height: float, smallest: floa
     return place(shaped, replace(setting, size=float(low)), measure)
 
 
+def balanced(text: str, setting: Setting, measure: float) -> Block:
+    """Set `text` in as few lines as `measure` pixels allow, all about equally long: no lonely word in the last.
+
+    Raises OverflowingError, UndrawableError.
+    """
+    shaped = shape(text, setting)
+    advance = advances(shaped, setting.tracking)
+    size = setting.size
+    count = len(break_lines(shaped, advance, measure / size))
+    low, high = measure / size / 2, measure / size
+    for _ in range(8):
+        middle = (low + high) / 2
+        try:
+            narrow = len(break_lines(shaped, advance, middle)) > count
+        except OverflowingError:
+            narrow = True
+        low, high = (middle, high) if narrow else (low, middle)
+    return place(shaped, setting, high * size)
+
+
 def _fits(shaped: Shaped, setting: Setting, size: int, measure: float, room: float) -> bool:
     try:
         lines = break_lines(shaped, advances(shaped, setting.tracking), measure / size)

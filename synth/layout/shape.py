@@ -20,6 +20,8 @@ FEATURES = {"liga": False, "clig": False, "dlig": False}
 JOINED = frozenset({"Arab", "Syrc", "Mong", "Nkoo", "Deva", "Beng", "Guru"})
 #: Baseline to the middle of the line of lying Latin in vertical text, ems: half of a capital's height.
 MIDDLE = 0.35
+#: Top of an ideograph's square to the baseline, ems, for a face without usable vertical metrics.
+BASELINE = 0.88
 _BLANK, _EMPTY = np.zeros((2, len(breaks.CLASSES)), dtype=bool)
 _BLANK[[breaks.SP, breaks.BK, breaks.ZW]] = True
 _EMPTY[[breaks.BK, breaks.ZW]] = True
@@ -92,6 +94,7 @@ def _shape_run(text: str, run: Run, face: Face, language: str) -> _Piece:
     infos, places, upem = buffer.glyph_infos, buffer.glyph_positions, face.upem
     at, ids, dx, dy, lacking = [], [], [], [], []
     advances: dict[int, float] = {}
+    metrics = not run.upright or has_vertical_metrics(face.key)
     for info, (x_offset, y_offset, x_advance, y_advance) in zip(infos, (p.position for p in places), strict=True):
         start, glyph = info.cluster, info.codepoint
         if glyph == 0 and CHARACTERS[text[start]].seen:
@@ -99,7 +102,11 @@ def _shape_run(text: str, run: Run, face: Face, language: str) -> _Piece:
         pen = advances.get(start, 0.0)
         at.append(start)
         ids.append(glyph)
-        if run.upright:  # the pen goes down; offsets are from the top middle of the character
+        if run.upright and not metrics:
+            dx.append(-face.hb_font.get_glyph_h_advance(glyph) / upem / 2)
+            dy.append(BASELINE)
+            advances[start] = 1.0
+        elif run.upright:  # the pen goes down; offsets are from the top middle of the character
             dx.append(x_offset / upem)
             dy.append(pen - y_offset / upem)
             advances[start] = pen - y_advance / upem
@@ -114,6 +121,14 @@ def _shape_run(text: str, run: Run, face: Face, language: str) -> _Piece:
         order = sorted(range(len(at)), key=at.__getitem__)
         at, ids, dx, dy = ([values[i] for i in order] for values in (at, ids, dx, dy))
     return _Piece(at, ids, dx, dy, advances)
+
+
+@lru_cache(maxsize=256)
+def has_vertical_metrics(key: FaceKey) -> bool:
+    """Whether the face says how far apart ideographs stand in a column: that of some fonts is next to nothing."""
+    font = open_face(key).hb_font
+    glyph = font.get_nominal_glyph(ord("一"))
+    return glyph is not None and 0.8 <= -font.get_glyph_v_advance(glyph) / open_face(key).upem <= 1.25
 
 
 def _refuse_blank(text: str, run: Run, face: Face, at: list[int], ids: list[int]) -> None:
