@@ -7,7 +7,7 @@ import numpy as np
 from synth.fonts.facts import FontInfo, Kind
 from synth.palettes import named
 from synth.placed import Placed
-from synth.pure_design import Design
+from synth.pure.design import Design
 
 _KINDS: dict[Kind, tuple[str, str]] = {
     "sans": ("sans-serif type", "黑体"),

@@ -18,7 +18,7 @@ from synth.layout.fit import balanced, fit
 from synth.layout.paragraph import lay_out
 from synth.palettes import hexed
 from synth.placed import Placed
-from synth.pure_design import Design
+from synth.pure.design import Design
 
 Picture = NDArray[np.uint8]
 

@@ -13,9 +13,9 @@ from synth.corpora.corpus import Text, open_corpus
 from synth.fonts.book import FontBook, open_book
 from synth.fonts.face import FaceKey
 from synth.layout.block import OverflowingError, UndrawableError
-from synth.pure_captions import page_captions
-from synth.pure_design import choose_design, choose_font
-from synth.pure_page import draw_page
+from synth.pure.captions import page_captions
+from synth.pure.design import choose_design, choose_font
+from synth.pure.page import draw_page
 from synth.sample import Json, Rejected, Sample
 from warehouse.errors import UsageError
 

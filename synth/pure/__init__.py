@@ -1,0 +1,1 @@
+"""Pure rendering: a paragraph on a clean ground."""
