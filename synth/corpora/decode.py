@@ -1,0 +1,97 @@
+"""From bytes to text, strictly: UTF-8, UTF-16 and UTF-32 with their mark, GB18030 and Big5 where they plainly are."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from functools import cache
+from pathlib import Path
+
+from annotate.captions.language import HAN
+from warehouse.errors import UsageError
+
+_MARKS = (  # the longer first: one begins with another
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+#: Characters that any Chinese text is full of, old or new, in both forms.
+_FREQUENT = frozenset(
+    "的一是不了在人有我他这这這个個们們中来來上大为為和国國地到以说說时時要就出会會可也你对對生能而子那得于於着著下自之年过過发發后後作里"
+    "裡用道行所然家种種事成方多经經么麼去法学學如都同现現当當没沒动動面起看定天分还還进進好小部其些主样樣理心她本前开開但因只从從想实實日"
+    "何无無山风風水花月春云雲者曰夫君与與乎矣此相若"
+)
+_SAMPLE = 20_000
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_KANA = re.compile("[\u3041-\u30fa]")
+_HAN = re.compile(f"[{HAN}]")
+_MARK_CHARACTERS = frozenset("　、。，；：？！“”‘’（）《》「」『』【】—…·～")
+
+
+def decode(data: bytes, name: str | Path) -> str:
+    """The text of a file. Raises UsageError, with the byte that is no UTF-8, where its encoding is not plain to see."""
+    for mark, codec in _MARKS:
+        if data.startswith(mark):
+            return _strict(data, codec, name)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _legacy(data, error.start, name)
+    if "\0" in text[:4096]:
+        at = data.index(b"\0")
+        raise UsageError(f"{name}: byte {at} is zero: UTF-16 without its mark, or no text; save it as UTF-8")
+    return text
+
+
+def _strict(data: bytes, codec: str, name: str | Path) -> str:
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{name}: byte {error.start} is no {codec.removesuffix('-sig').upper()}, which the file's mark says it is "
+            f"({error.reason}); save it again as UTF-8"
+        ) from error
+
+
+def _legacy(data: bytes, wrong: int, name: str | Path) -> str:
+    """GB18030 or Big5, taken only where all of it decodes and it reads as Chinese of that code set and not the other:
+    both accept most bytes of one another and of Korean and Japanese code sets, and give other characters for them."""
+    texts: dict[str, str] = {}
+    for codec in ("gb18030", "big5"):
+        try:
+            texts[codec] = data.decode(codec)
+        except UnicodeDecodeError:
+            continue
+    likely = {codec: _likeness(text) for codec, text in texts.items()}
+    best = max(likely, key=lambda codec: likely[codec], default=None)
+    others = [score for codec, score in likely.items() if codec != best]
+    if best is not None and likely[best] >= 0.9 and all(score < likely[best] - 0.1 for score in others):
+        return texts[best]
+    raise UsageError(
+        f"{name}: byte {wrong} (0x{data[wrong]:02x}) is no UTF-8, and the file is not plainly GB18030 or Big5; "
+        f"save it as UTF-8: iconv -f ENCODING -t UTF-8 FILE > NEW"
+    )
+
+
+def _likeness(text: str) -> float:
+    """0 to 1: share of the characters that common Chinese texts are written with; 0 where no frequent one is there."""
+    seen = _NON_ASCII.findall(text[:_SAMPLE])
+    han = [c for c in seen if _HAN.match(c)]
+    if not han:
+        return 0.0
+    frequent = sum(c in _FREQUENT for c in han) / len(han)
+    if (len(han) >= 25 and frequent < 0.08) or sum(bool(_KANA.match(c)) for c in seen) > 0.1 * len(seen):
+        return 0.0
+    return float(sum(c in _common() or c in _MARK_CHARACTERS or "\uff01" <= c <= "\uff5e" for c in seen) / len(seen))
+
+
+@cache
+def _common() -> frozenset[str]:
+    """The first level of both old code sets: the characters of daily use in either form."""
+    simplified = (bytes((lead, trail)) for lead in range(0xB0, 0xD8) for trail in range(0xA1, 0xFF))
+    traditional = (bytes((lead, trail)) for lead in range(0xA4, 0xC7) for trail in range(0x40, 0xFF))
+    found = "".join(pair.decode("gb2312", errors="ignore") for pair in simplified)
+    found += "".join(pair.decode("big5", errors="ignore") for pair in traditional)
+    return frozenset(c for c in found if _HAN.match(c))
