@@ -1,1 +1,1 @@
-"""Text printed on a material, placed in a real photograph."""
+"""Text on a material, the material in a photograph."""

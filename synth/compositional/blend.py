@@ -1,0 +1,68 @@
+"""Quick arithmetic on pictures of 8 bits. `canvas` (h, w, 3) uint8 is changed in place where it is named so."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.compositional.noise import Colour, Field, Rgb
+
+
+def three(field: NDArray[np.generic]) -> NDArray[np.generic]:
+    return cv2.merge([field, field, field])  # type: ignore[return-value]
+
+
+def mix(canvas: Rgb, colour: Colour | Rgb, alpha: Field) -> None:
+    """Lays a colour, or another picture, over the canvas as thick as `alpha` (h, w) says."""
+    opaque = three(alpha)
+    under = cv2.multiply(canvas, cv2.bitwise_not(opaque), scale=1 / 255)
+    if isinstance(colour, tuple):
+        colour = np.full_like(canvas, colour)
+    cv2.add(under, cv2.multiply(colour, opaque, scale=1 / 255), dst=canvas)
+
+
+def shade(canvas: Rgb, light: NDArray[np.float32]) -> None:
+    """Multiplies by `light` (h, w) float32, 1 changes nothing."""
+    field = cv2.convertScaleAbs(light, alpha=128)
+    cv2.multiply(canvas, three(field), dst=canvas, scale=1 / 128)
+
+
+def raise_by(canvas: Rgb, amount: NDArray[np.int16]) -> None:
+    """Adds signed steps of brightness (h, w) int16."""
+    cv2.add(canvas, three(amount), dst=canvas, dtype=cv2.CV_8U)
+
+
+def relief(mask: Field, depth: float) -> NDArray[np.int16]:
+    """Light on a relief of the mask seen from above, lit from the top left: positive where it faces the light.
+
+    (h, w) int16, about -255..255. `depth` in pixels is how wide its slopes are.
+    """
+    soft = cv2.GaussianBlur(mask, (0, 0), max(depth * 0.5, 0.5))
+    gap = max(1, round(depth * 0.7))
+    padded = cv2.copyMakeBorder(soft, gap, gap, gap, gap, cv2.BORDER_REPLICATE)
+    h, w = mask.shape
+    return cv2.subtract(padded[2 * gap : 2 * gap + h, 2 * gap : 2 * gap + w], padded[:h, :w], dtype=cv2.CV_16S)  # type: ignore[return-value]
+
+
+def soft_blur(field: Field, sigma: float) -> Field:
+    """A wide Gaussian, made small first: the cost does not grow with sigma."""
+    factor = max(1, int(sigma / 2))
+    h, w = field.shape[:2]
+    if factor == 1:
+        return cv2.GaussianBlur(field, (0, 0), max(sigma, 0.3))  # type: ignore[return-value]
+    small = cv2.resize(field, (max(1, w // factor), max(1, h // factor)), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma / factor)
+    return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def luminance(colour: Colour) -> float:
+    """Relative luminance 0..1 (WCAG 2.1)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: Colour, b: Colour) -> float:
+    """Contrast ratio of two colours, 1 to 21 (WCAG 2.1)."""
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)

@@ -1,0 +1,129 @@
+"""A surface into a photograph: warped, lit, shadowed, and made as soft and as noisy as the picture around it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from synth.compositional.blend import mix, shade, soft_blur, three
+from synth.compositional.light import Light, expose, grainy, shading
+from synth.compositional.noise import Colour, Field, Rgb
+from synth.compositional.surface import Surface
+from synth.geometry import Floats, translation
+
+SHARPEST = 0.45  # sigma in pixels: what warping leaves of the surface's own sharpness
+
+
+def outline(h: int, w: int) -> Floats:
+    """Corners (4, 2) of a surface of (h, w)."""
+    return np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64)
+
+
+def around(quad: Floats, shape: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1: whole pixels of a picture (h, w) around the quad, `margin` pixels wider, within the picture."""
+    low = np.maximum(np.floor(quad.min(axis=0) - margin), 0).astype(int)
+    high = np.minimum(np.ceil(quad.max(axis=0) + margin), shape[::-1]).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def warp(picture: NDArray[np.uint8], to_photo: Floats, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    """The part of the photograph's plane in `box` on which the surface's pixels fall; 0 where none do.
+
+    Coordinates are of pixels' corners, OpenCV's of their middles: hence the half."""
+    x0, y0, x1, y1 = box
+    matrix = translation(-x0 - 0.5, -y0 - 0.5) @ to_photo @ translation(0.5, 0.5)
+    return cv2.warpPerspective(picture, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def warp_surface(rgb: Rgb, alpha: Field, to_photo: Floats, box: tuple[int, int, int, int]) -> tuple[Rgb, Field]:
+    x0, y0, x1, y1 = box
+    matrix = translation(-x0 - 0.5, -y0 - 0.5) @ to_photo @ translation(0.5, 0.5)
+    size = (x1 - x0, y1 - y0)
+    colours = cv2.warpPerspective(rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return colours, cv2.warpPerspective(alpha, matrix, size, flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def lay(
+    photo: Rgb, surface: Surface, rgb: Rgb, to_photo: Floats, light: Light, em: float, lying: bool, rng: Generator
+) -> None:
+    """Lays the written surface `rgb` into the photograph, in place. `em`: of its writing in the photograph's pixels,
+    which the lens's blur may not drown. `lying`: on the ground, so that its shadow is close."""
+    h, w = photo.shape[:2]
+    sh, sw = surface.alpha.shape
+    quad = np.asarray(_through(to_photo, outline(sh, sw)))
+    short = float(min(np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[3] - quad[0])))
+    thick = surface.thick * short
+    reach = thick * 2 + short * 0.10 + 6
+    box = around(quad, (h, w), reach)
+    x0, y0, x1, y1 = box
+    ground = np.ascontiguousarray(photo[y0:y1, x0:x1])
+    colours, alpha = warp_surface(rgb, surface.alpha, to_photo, box)
+    field, there = shading(light, box, (h, w))
+    side = _side(colours, alpha)
+    shade(colours, 1 + (field - 1) * np.float32(1 - surface.shines))
+    expose(colours, light, there, surface.shines)
+    if surface.see_through:
+        behind = soft_blur(ground, max(1.5, short * 0.012))
+        colours = cv2.addWeighted(colours, 1 - surface.see_through, behind, surface.see_through, 0)
+    sigma = float(np.sqrt(max(0.0, light.blur**2 - SHARPEST**2)))
+    sigma = min(sigma, em * 0.035)
+    if sigma > 0.25:
+        colours = cv2.GaussianBlur(colours, (0, 0), sigma)
+        alpha = cv2.GaussianBlur(alpha, (0, 0), sigma)
+    _shadow(ground, alpha, thick, short, light.source, lying)
+    if thick >= 1.5:
+        _flank(ground, alpha, thick, side, light, there)
+    if surface.glow:
+        _spill(ground, colours, alpha, short, surface.glow)
+    grainy(colours, min(light.noise, 5.0), rng)
+    mix(ground, colours, alpha)
+    photo[y0:y1, x0:x1] = ground
+
+
+def _through(matrix: Floats, points: Floats) -> Floats:
+    from synth.geometry import apply
+
+    return apply(matrix, points)
+
+
+def _side(colours: Rgb, alpha: Field) -> Colour:
+    """The colour of the surface's rim."""
+    rim = cv2.subtract(alpha, cv2.erode(alpha, np.ones((5, 5), np.uint8)))
+    mean = cv2.mean(colours, rim)[:3]
+    return tuple(round(c * 0.55) for c in mean)  # type: ignore[return-value]
+
+
+def moved(mask: Field, dx: float, dy: float) -> Field:
+    h, w = mask.shape
+    return cv2.warpAffine(mask, np.array([[1, 0, dx], [0, 1, dy]], np.float64), (w, h))  # type: ignore[return-value]
+
+
+def _shadow(ground: Rgb, alpha: Field, thick: float, short: float, source: float, lying: bool) -> None:
+    """A wide soft shadow away from the light, and a narrow dark one where the surface touches."""
+    far = short * (0.012 if lying else 0.03) + thick
+    wide = soft_blur(moved(alpha, -source * far * 0.9 + far * 0.25, far * 0.8), max(1.2, far * 0.9))
+    close = soft_blur(moved(alpha, -source, 1.0 + thick * 0.3), max(0.9, thick * 0.5 + short * 0.003))
+    both = cv2.max(cv2.convertScaleAbs(wide, alpha=0.42), cv2.convertScaleAbs(close, alpha=0.5))
+    cv2.multiply(ground, three(cv2.bitwise_not(both)), dst=ground, scale=1 / 255)
+
+
+def _flank(ground: Rgb, alpha: Field, thick: float, side: Colour, light: Light, there: float) -> None:
+    """The board's edge as far as it shows: below, and on the side away from the middle of the light."""
+    strip = np.empty((1, 1, 3), np.uint8)
+    strip[:] = side
+    expose(strip, light, there, 0.0)
+    colour: Colour = tuple(int(c) for c in strip[0, 0])  # type: ignore[assignment]
+    steps = max(1, round(thick))
+    thickness = alpha
+    for step in range(1, steps + 1):
+        thickness = cv2.max(thickness, moved(alpha, -light.source * step * 0.35, step * 0.8))
+    mix(ground, colour, thickness)
+
+
+def _spill(ground: Rgb, colours: Rgb, alpha: Field, short: float, glow: float) -> None:
+    """Light of the surface on what is around it."""
+    shining = cv2.bitwise_and(colours, colours, mask=alpha)
+    halo = soft_blur(shining, short * 0.22)
+    cv2.add(ground, cv2.convertScaleAbs(halo, alpha=glow * 1.6), dst=ground)

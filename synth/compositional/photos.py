@@ -1,0 +1,157 @@
+"""Photographs: found in folders, decoded no larger than needed, with what is told of them beside them.
+
+Beside `a.jpg` may stand `a.json`: {"quads": [[x0, y0, x1, y1, x2, y2, x3, y3], ...]}, corners top left, top right, bottom
+right, bottom left in pixels of the file as it is shown, of places where writing may go. Captions are read from
+`captions.jsonl` in the folder or the one above it (one object a line, its `file` relative to that folder, captions in
+fields as warehouse/sources/captions.py knows them) and from `a.txt`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from synth.geometry import Floats
+from warehouse.errors import GlyphmillError, UsageError
+from warehouse.sources.captions import Told
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+MOST_PIXELS = 120_000_000
+_FILE_FIELDS = ("file", "file_name", "filename", "image", "path")
+
+
+class PhotoError(GlyphmillError):
+    """A photograph that cannot be used; the sample that wanted it is skipped and counted."""
+
+
+@dataclass(frozen=True)
+class Album:
+    """Photographs in a fixed order. `captions`: by file, then by language."""
+
+    files: tuple[Path, ...]
+    captions: Mapping[Path, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    digest: str = ""
+
+
+@lru_cache(maxsize=8)
+def open_album(paths: tuple[str, ...]) -> Album:
+    """All photographs in the folders, their folders within, and the files named. Raises UsageError where none is."""
+    files: list[Path] = []
+    tables: dict[Path, None] = {}
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+            if not found:
+                raise UsageError(f"{name}: no photographs in it ({', '.join(SUFFIXES)})")
+            files += found
+            tables |= dict.fromkeys(p for p in (path / "captions.jsonl", path.parent / "captions.jsonl") if p.is_file())
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise UsageError(f"{name}: no such folder or file; give a folder of photographs")
+    files = list(dict.fromkeys(files))
+    captions: dict[Path, Mapping[str, tuple[str, ...]]] = {}
+    told = hashlib.blake2b(digest_size=16)
+    for table in tables:
+        told.update(table.read_bytes())
+        captions |= _captions(table)
+    for path in files:
+        stat = path.stat()
+        told.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        for beside in (path.with_suffix(".json"), path.with_suffix(".txt")):
+            if beside.is_file():
+                told.update(beside.read_bytes())
+        if path.with_suffix(".txt").is_file():
+            lines = Told()
+            lines.add_sidecar("txt", path.with_suffix(".txt").name, path.with_suffix(".txt").read_bytes())
+            captions[path] = _by_language(lines)
+    return Album(tuple(files), MappingProxyType(captions), told.hexdigest())
+
+
+def _captions(table: Path) -> dict[Path, Mapping[str, tuple[str, ...]]]:
+    out: dict[Path, Mapping[str, tuple[str, ...]]] = {}
+    try:
+        lines = table.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{table}: not UTF-8: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"{table}: line {number} is not JSON: {error}") from error
+        name = next((record[f] for f in _FILE_FIELDS if isinstance(record.get(f), str)), None)
+        if name is None:
+            raise UsageError(f"{table}: line {number} names no file (a field `file` is wanted)")
+        told = Told()
+        told.add_fields(record, table.name)
+        out[table.parent / name] = _by_language(told)
+    return out
+
+
+def _by_language(told: Told) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for caption in told.captions:
+        language = "zh" if (caption.lang or "").startswith("zh") else "en"
+        text = " ".join(caption.text.split())
+        if text:
+            found[language] = (*found.get(language, ()), text)
+    return MappingProxyType(found)
+
+
+def load(path: Path, longer: int, most: float = 1.6) -> tuple[NDArray[np.uint8], float]:
+    """The photograph upright, its longer side about `longer` pixels but never enlarged beyond `most` times, and by how
+    much it was scaled. (h, w, 3) uint8. Raises PhotoError."""
+    try:
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise PhotoError(f"{path.name}: {image.width}x{image.height} pixels are too many")
+            turn = image.getexif().get(0x0112, 1)
+            size = max(image.size)
+            scale = min(longer / size, most)
+            if image.format == "JPEG" and turn == 1 and image.mode in ("RGB", "L"):
+                wanted = [max(1, round(s * scale)) for s in image.size]
+                rgb = simplejpeg.decode_jpeg(
+                    data, "RGB", min_width=wanted[0], min_height=wanted[1], min_factor=1, strict=True
+                )
+            else:
+                image.draft("RGB", (longer, longer))
+                rgb = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise PhotoError(f"{path.name}: cannot be decoded: {error}") from error
+    h, w = rgb.shape[:2]
+    if min(h, w) < 64:
+        raise PhotoError(f"{path.name}: {w}x{h} pixels are too few")
+    factor = size * scale / max(h, w)
+    if factor != 1:
+        target = (round(w * factor), round(h * factor))
+        rgb = cv2.resize(rgb, target, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    return np.ascontiguousarray(rgb), scale
+
+
+def given_quads(path: Path) -> list[Floats]:
+    """Places that the owner of the photograph names, (4, 2) each in pixels of the file. Raises PhotoError."""
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        return []
+    try:
+        record = json.loads(beside.read_text(encoding="utf-8"))
+        quads = record.get("quads", []) if isinstance(record, dict) else []
+        return [np.array(q, np.float64).reshape(4, 2) for q in quads]
+    except (ValueError, TypeError) as error:
+        raise PhotoError(f"{beside.name}: no quads can be read from it: {error}") from error
