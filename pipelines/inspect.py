@@ -29,9 +29,9 @@ from pipelines.tables import ensure
 from warehouse.commit import RunInfo, commit_parts
 from warehouse.errors import UsageError
 from warehouse.lake import Lake, quoted
-from warehouse.metadata import stored_columns
+from warehouse.metadata import relations, stored_columns
 from warehouse.parts import Part, find_part, key
-from warehouse.schema import EDIT_SCORES, EDITS, ERRORS, NIGHTS, SHARD_INDEX, Table
+from warehouse.schema import EDIT_SCORES, EDITS, ERRORS, NIGHTS, SHARD_INDEX
 
 UNIT_IMAGES = 32
 ASKED_AT_ONCE = 4096  # images whose captions and stored rows are read by one query
@@ -356,19 +356,19 @@ def _part_name(extractor: str, version: str, items: Sequence[Item]) -> str:
     return key("inspect", extractor, version, measured)
 
 
-def _stored_before(extractors: Sequence[Extractor]) -> dict[str, Table]:
-    """Tables of the extractors that some chosen one comes after."""
+def _stored_before(extractors: Sequence[Extractor]) -> dict[str, str]:
+    """Tables of the extractors that some chosen one comes after, and what it reads besides."""
     wanted = {name for e in extractors for name in e.after}
-    return {e.name: e.table for e in discover() if e.name in wanted}
+    return {e.name: e.table.name for e in discover() if e.name in wanted} | {r: r for e in extractors for r in e.reads}
 
 
-def _stored_rows(con: duckdb.DuckDBPyConnection, before: Mapping[str, Table]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Rows of the asked images in those tables, by extractor and image."""
+def _stored_rows(con: duckdb.DuckDBPyConnection, before: Mapping[str, str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Rows of the asked images in those tables and views, by name and image."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    there = stored_columns(con)
-    for name, table in before.items():
-        if table.name in there:
-            got = con.execute(f"SELECT * FROM lake.{table.name} SEMI JOIN asked USING (image_id)").to_arrow_table()
+    there = relations(con)
+    for name, relation in before.items():
+        if relation in there:
+            got = con.execute(f"SELECT * FROM lake.{relation} SEMI JOIN asked USING (image_id)").to_arrow_table()
             found[name] = {row["image_id"]: row for row in got.to_pylist()}
     return found
 

@@ -36,7 +36,7 @@ class Item:
     """One image to inspect: where its bytes lie, and what is known of it.
 
     `wanted` names the extractors to run, each after those it needs. `unmeasured`: for each that measures captions, the
-    ids of those it lacks. `rows`: the stored rows of extractors that a wanted one comes after.
+    ids of those it lacks. `rows`: the stored rows of extractors that a wanted one comes after, and of what it reads.
     """
 
     image_id: str
@@ -234,6 +234,7 @@ def _sample(extractor: Extractor, one: _Open) -> Described:
         row = fresh[0] if fresh else one.item.rows.get(name)
         if row is not None and row.get("status") == "ok":
             rows[name] = row
+    rows |= {name: one.item.rows[name] for name in extractor.reads if name in one.item.rows}
     if extractor.needs == "captions" or one.sample is None:
         return Described(one.item.image_id, captions=captions, rows=rows)
     s = one.sample

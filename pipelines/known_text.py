@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import duckdb
 
-from warehouse.metadata import stored_columns
+from warehouse.metadata import relations
 
 #: Table and query (image_id, text) of each source of known text; the first that knows an image is believed.
-TEXTS: tuple[tuple[str, str], ...] = ()
+TEXTS: tuple[tuple[str, str], ...] = (("synth_text", "SELECT image_id, text FROM lake.synth_text"),)
 #: Table and query (one, other) of pictures that are made from each other and are both wanted.
 EDITS: tuple[tuple[str, str], ...] = (("edit_links", "SELECT a AS one, b AS other FROM lake.edit_links"),)
 
@@ -18,8 +18,7 @@ def find_known_text(con: duckdb.DuckDBPyConnection) -> None:
     `told` has every image that text or an edit is known of, `text` is NULL for those only known as edits. Tables and
     views that the lake does not have say nothing.
     """
-    views = con.execute("SELECT view_name FROM duckdb_views() WHERE database_name = 'lake'").fetchall()
-    tables = {*stored_columns(con), *(name for (name,) in views)}
+    tables = relations(con)
     con.execute("CREATE OR REPLACE TEMP TABLE told (image_id VARCHAR, text VARCHAR)")
     con.execute("CREATE OR REPLACE TEMP TABLE edited (image VARCHAR, other VARCHAR)")
     for table, query in TEXTS:

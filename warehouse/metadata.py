@@ -21,3 +21,14 @@ def stored_columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
     ).fetchall():
         found.setdefault(table, {})[column] = kind
     return found
+
+
+def relations(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Names of the tables and views of the attached lake."""
+    return {
+        name
+        for (name,) in con.execute(
+            f"""SELECT table_name FROM {METADATA}.ducklake_table WHERE end_snapshot IS NULL
+            UNION ALL SELECT view_name FROM {METADATA}.ducklake_view WHERE end_snapshot IS NULL"""
+        ).fetchall()
+    }

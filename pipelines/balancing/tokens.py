@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from pipelines.balancing.entry import TokenWeights
 from synth.hanzi import levels
-from warehouse.metadata import stored_columns
+from warehouse.metadata import relations
 
-#: Table and query (image_id, text) of each source of the text that stands in a picture; all that a lake has count.
+#: Relation and query (image_id, text) of what is known of the text that stands in a picture: it alone counts there.
+KNOWN: tuple[tuple[str, str], ...] = (("synth_text", "SELECT image_id, text FROM lake.synth_text"),)
+#: The same of what was read or told; for a picture of which nothing is known, all that a lake has count.
 SOURCES: tuple[tuple[str, str], ...] = (
     ("signals_ocr", "SELECT image_id, ocr_text AS text FROM lake.signals_ocr WHERE status = 'ok'"),
     ("signals_captions", "SELECT image_id, unnest(quoted) AS text FROM lake.signals_captions WHERE status = 'ok'"),
@@ -39,14 +41,24 @@ class Gini:
     after: float
 
 
+def texts(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Queries (image_id, text), as far as the lake has their tables: an image may have several rows, or none."""
+    there = relations(con)
+    known = [query for relation, query in KNOWN if relation in there]
+    read = [query for table, query in SOURCES if table in there]
+    for relation in [relation for relation, _ in KNOWN if relation in there]:
+        read = [f"SELECT image_id, text FROM ({query}) ANTI JOIN lake.{relation} USING (image_id)" for query in read]
+    return [*known, *read]
+
+
 def find_tokens(con: duckdb.DuckDBPyConnection) -> int:
     """Make the temporary table `image_tokens` (image, token) of the images in `pool`, a token once an image.
 
     Returns the number of images with text. Sources that the lake does not have say nothing.
     """
-    tables = stored_columns(con)
-    texts = [query for table, query in SOURCES if table in tables]
-    every = " UNION ALL ".join(f"({query})" for query in texts) or "SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false"
+    every = (
+        " UNION ALL ".join(f"({query})" for query in texts(con)) or "SELECT NULL::VARCHAR, NULL::VARCHAR WHERE false"
+    )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE image_tokens AS
         SELECT DISTINCT image, token FROM (

@@ -29,7 +29,8 @@ class Described:
     """What is known of an image without its bytes: all that an extractor with `needs="captions"` gets.
 
     `captions`: those the extractor has not measured yet (all of them for one with `per="image"`). `rows`: for each
-    extractor that it comes `after`, that one's row of this image; one that failed on the image is left out.
+    extractor that it comes `after`, that one's row of this image; one that failed on the image is left out. For each
+    relation that it `reads`: this image's row there, if it has one.
     """
 
     image_id: str
@@ -78,6 +79,7 @@ class Extractor:
 
     `needs` says what is read for it, and so in which pass it runs: `header` (no decode) and `pixels` (the working size)
     in scan; `image` (a full decode) and `captions` (no bytes at all) in inspect, for images not dropped by then.
+    `reads` names tables or views of the lake with a row per image (inspect only): what is known of it without looking.
     `missing` says in one line what this machine lacks to run it, or None; it must be quick and load no model.
     `weights` names what it is configured with (models, thresholds, engines), as part of the version of its rows.
     `batch`: samples that inspect hands to `fn` at once. A slow one takes few, so that the engine sees it is alive.
@@ -92,6 +94,7 @@ class Extractor:
     needs: Literal["header", "pixels", "image", "captions"] = "pixels"
     per: Literal["image", "caption"] = "image"
     after: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     aggregates: tuple[Aggregate, ...] = ()
     missing: Callable[[], str | None] = lambda: None
     weights: Callable[[], str] = lambda: ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.balancing.tokens import SOURCES, TOKEN
+from pipelines.balancing.tokens import TOKEN, texts
 from pipelines.nights.forgetting import unlisted
 from warehouse import forget as takedown
 from warehouse.commit import pack_query
@@ -97,14 +97,14 @@ def _recounted(lake: Lake, con: duckdb.DuckDBPyConnection) -> Extra:
     The table is written whole, so that no file of the present holds a word that went.
     """
     tables = stored_columns(con)
-    texts = [query for table, query in SOURCES if table in tables]
-    if not texts or TEXT_TOKENS.name not in tables:
+    told = texts(con)
+    if not told or TEXT_TOKENS.name not in tables:
         return Extra()
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE gone_tokens AS
         SELECT token, count(DISTINCT image_id) AS gone FROM (
             SELECT image_id, unnest(regexp_extract_all(lower(nfc_normalize(text)), $token)) AS token
-            FROM ({" UNION ALL ".join(f"({query})" for query in texts)}) AS told(image_id, text)
+            FROM ({" UNION ALL ".join(f"({query})" for query in told)}) AS told(image_id, text)
             WHERE image_id IN ({ASKED})
         ) GROUP BY token""",
         {"token": TOKEN},
