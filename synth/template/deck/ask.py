@@ -1,0 +1,128 @@
+"""What is to be written where: asked for by a template's own marks, or guessed from what stands there.
+
+A text box may say what it wants: `{dish}`, `{name} · {place}`, `{sentence*3-5}` for three to five such paragraphs, and
+`{=Opening hours|营业时间}` for fixed words in English and Chinese.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+PHRASES = ("title", "subtitle", "heading", "name", "place", "date", "price", "dish", "slogan", "sign", "button",
+           "sentence")  # fmt: skip
+_MARK = re.compile(r"\{(?:=(?P<en>[^|{}]*)\|(?P<zh>[^|{}]*)|(?P<role>[a-z]+)(?::(?P<low>\d+)-(?P<high>\d+))?"
+                   r"(?:\*(?P<few>\d+)-(?P<many>\d+))?)\}")  # fmt: skip
+_END = re.compile(r"[。！？；.!?;…]$")
+
+
+class Texts(Protocol):
+    """Of the corpus: a text of so many characters, and a short phrase by what it is for."""
+
+    def pick(self, rng: np.random.Generator, language: str, shortest: int, longest: int) -> str: ...
+
+    def phrase(self, rng: np.random.Generator, language: str, role: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One paragraph: `pattern` with marks, or empty; then `role` and `units` (hanzi 2, letter 1) say what to find."""
+
+    pattern: str
+    role: str
+    units: int
+
+
+def marked(words: str) -> bool:
+    return _MARK.search(words) is not None
+
+
+def repeats(words: str, rng: np.random.Generator) -> int:
+    """How many paragraphs a pattern asks for."""
+    found = next((m for m in _MARK.finditer(words) if m["few"]), None)
+    return int(rng.integers(int(found["few"]), int(found["many"]) + 1)) if found else 1
+
+
+def role_of(pattern: str, default: str) -> str:
+    found = next((m for m in _MARK.finditer(pattern) if m["role"]), None)
+    return found["role"] if found else "label" if marked(pattern) else default
+
+
+def is_fixed(pattern: str) -> bool:
+    """Whether another try would give the same words."""
+    return all(m["role"] is None or m["role"] == "page" for m in _MARK.finditer(pattern))
+
+
+def units(text: str) -> int:
+    """Width in half ems: a hanzi counts two, a letter one."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def answer(ask: Ask, rng: np.random.Generator, language: str, texts: Texts, page: int) -> str:
+    """The paragraph's text."""
+    if not ask.pattern:
+        return by_role(ask.role, ask.units, rng, language, texts, page)
+    said = "zh" if language.startswith("zh") else "en"
+
+    def found(match: re.Match[str]) -> str:
+        if match["role"] is None:
+            return match[said]
+        limit = int(match["high"]) * (2 if said == "zh" else 1) if match["high"] else ask.units
+        return by_role(match["role"], limit, rng, language, texts, page)
+
+    return _MARK.sub(found, ask.pattern).strip()
+
+
+def by_role(role: str, limit: int, rng: np.random.Generator, language: str, texts: Texts, page: int) -> str:
+    """A text for a role of about `limit` units at most."""
+    chinese = language.startswith("zh")
+    if role in _NUMBERS:
+        return _NUMBERS[role](rng, page)
+    if role in ("title", "subtitle", "heading", "slogan", "name", "place", "date", "price", "dish", "sign", "button"):
+        return texts.phrase(rng, language, role)
+    if role == "footer":
+        return texts.phrase(rng, language, ("heading", "name", "place")[int(rng.integers(3))])
+    longest = max(limit // 2 if chinese else limit, 4 if chinese else 12)
+    if role == "sentence" and longest >= (16 if chinese else 40) and rng.random() < 0.5:
+        return texts.phrase(rng, language, "sentence")
+    shortest = max(longest // 3, 2 if chinese else 8)
+    return _cut(texts.pick(rng, language, shortest, longest), role)
+
+
+def _cut(text: str, role: str) -> str:
+    """Points on a slide end without a full stop as often as with one; a text stands on one line of source."""
+    text = " ".join(text.split())
+    return text.rstrip("。.；;，,") if role == "point" and len(_END.findall(text)) else text
+
+
+def _figure(rng: np.random.Generator, page: int) -> str:
+    kinds = (
+        f"{rng.integers(1, 100)}%", f"{rng.integers(100, 999)}", f"{rng.integers(1, 99)},{rng.integers(100, 999)}",
+        f"{rng.integers(1, 10)}.{rng.integers(0, 10)}", f"{rng.integers(2, 10)}×", f"+{rng.integers(1, 60)}%",
+    )  # fmt: skip
+    return kinds[int(rng.integers(len(kinds)))]
+
+
+def _clock(rng: np.random.Generator, page: int) -> str:
+    hour, minute = int(rng.integers(8, 20)), int(rng.integers(0, 4)) * 15
+    return f"{hour:02d}:{minute:02d}"
+
+
+def _span(rng: np.random.Generator, page: int) -> str:
+    first = int(rng.integers(2005, 2022))
+    return f"{first} – {first + int(rng.integers(1, 5))}"
+
+
+_NUMBERS: dict[str, Callable[[np.random.Generator, int], str]] = {
+    "page": lambda rng, page: str(page + 1),
+    "number": lambda rng, page: f"{rng.integers(1, 100):,}",
+    "figure": _figure,
+    "clock": _clock,
+    "span": _span,
+    "phone": lambda rng, page: f"{rng.integers(100, 1000)} {rng.integers(1000, 10000)} {rng.integers(1000, 10000)}",
+}
