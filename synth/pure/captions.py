@@ -9,7 +9,7 @@ from synth.palettes import named
 from synth.placed import Placed
 from synth.pure.design import Design
 
-_KINDS: dict[Kind, tuple[str, str]] = {
+KINDS: dict[Kind, tuple[str, str]] = {
     "sans": ("sans-serif type", "黑体"),
     "serif": ("serif type", "宋体"),
     "kai": ("regular-script (kai) type", "楷体"),
@@ -48,7 +48,7 @@ def page_captions(rng: np.random.Generator, placed: Placed, design: Design, font
     which = int(rng.integers(len(_ENGLISH)))
     place = _PLACES[_ninth(placed, design)]
     ink = named(design.ink)
-    english, chinese = _KINDS[font.kind]
+    english, chinese = KINDS[font.kind]
     text = " ".join(placed.text.split())
     how = _how(design)
     said_en = _ENGLISH[which].format(
