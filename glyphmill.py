@@ -24,6 +24,7 @@ from pipelines.commands.keeping import app as keeping_commands
 from pipelines.commands.nightly import app as nightly_commands
 from pipelines.commands.ocr import app as ocr_commands
 from pipelines.commands.signals import app as signals_commands
+from pipelines.commands.synth import app as synth_commands
 from warehouse.cli import app as lake_commands
 from warehouse.errors import GlyphmillError
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 MOUNTED = (
     pipeline_commands,
     nightly_commands,
+    synth_commands,
     inspect_commands,
     block_commands,
     caption_commands,

@@ -33,6 +33,7 @@ GROUPED = {
     *(("recipe", name) for name in ("check", "show")),
     ("annotate", "schema"),
     *(("audit", name) for name in ("sample", "sheet", "record")),
+    *(("synth", name) for name in ("pure", "compositional", "template", "edit", "sheet", "show")),
 }
 
 
@@ -63,6 +64,7 @@ def test_the_commands_of_the_design_are_there() -> None:
         "diff",
         "card",
         "demo",
+        "fonts",
     ]
     assert {(name,) for name in wanted} | GROUPED == set(COMMANDS)
 

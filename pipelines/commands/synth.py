@@ -1,0 +1,278 @@
+"""The commands that draw text images, and those to look at what is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.options import (
+    CORES,
+    DECISIONS,
+    PASSES,
+    BatchOption,
+    CatalogOption,
+    EngineName,
+    EngineOption,
+    EngineOptOption,
+    LakeOption,
+    QuietOption,
+    WorkersOption,
+    chosen_engine,
+)
+
+if TYPE_CHECKING:
+    from pipelines.synthesising.unit import Drawer
+
+WAIT_S = 600.0  # for the lake's lock, where another run is committing
+PARTLY = 7  # exit code: done, but some units failed
+
+app = typer.Typer()
+synth = typer.Typer(no_args_is_help=True, help="Draw images of text with exact ground truth; look at them.")
+app.add_typer(synth, name="synth", rich_help_panel=PASSES)
+
+
+class StrategyName(StrEnum):
+    pure = "pure"
+    compositional = "compositional"
+    template = "template"
+    edit = "edit"
+
+
+SEED, SIZE, LANGUAGE = 1, "512..1328", "zh=0.6,en=0.4"
+WHAT = "What is drawn"
+SeedOption = Annotated[int, typer.Option("--seed", "-s", min=0, help="Sample i depends on seed and i alone.")]
+StartOption = Annotated[int, typer.Option("--start", min=0, help="Number of the first sample.")]
+PlanOption = Annotated[
+    Path | None,
+    typer.Option("--plan", help="pure: what to draw first, made by synth plan.", exists=True, rich_help_panel=WHAT),
+]
+CorpusOption = Annotated[
+    list[Path] | None,
+    typer.Option("--corpus", "-c", help="Text, JSON or CSV, a file or a folder; ours if none.", rich_help_panel=WHAT),
+]
+FontsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--fonts", "-f", help="A folder of fonts beside the system's.", rich_help_panel=WHAT),
+]
+PhotosOption = Annotated[
+    list[Path] | None,
+    typer.Option("--photos", help="compositional, edit: a folder of photographs.", rich_help_panel=WHAT),
+]
+DecksOption = Annotated[
+    list[Path] | None, typer.Option("--decks", help="template: .pptx, a file or a folder.", rich_help_panel=WHAT)
+]
+PagesOption = Annotated[
+    list[Path] | None, typer.Option("--pages", help="template: HTML, a file or a folder.", rich_help_panel=WHAT)
+]
+LanguageOption = Annotated[
+    list[str], typer.Option("--language", "-l", help="Languages and their shares.", rich_help_panel=WHAT)
+]
+SizeOption = Annotated[
+    str, typer.Option("--size", help="Least and most of the longer side, pixels.", rich_help_panel=WHAT)
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")]
+
+
+def _command(name: str, doc: str) -> Callable[..., None]:
+    """The command that draws by the strategy `name`."""
+
+    def command(
+        lake: LakeOption,
+        count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples; raised later, new ones are added.")],
+        seed: SeedOption = SEED,
+        start: StartOption = 0,
+        plan: PlanOption = None,
+        corpus: CorpusOption = None,
+        fonts: FontsOption = None,
+        photos: PhotosOption = None,
+        decks: DecksOption = None,
+        pages: PagesOption = None,
+        language: LanguageOption = [LANGUAGE],  # noqa: B006 - Typer wants a list
+        size: SizeOption = SIZE,
+        batch: BatchOption = "default",
+        out: Annotated[
+            str | None, typer.Option("--out", "-o", help="Folder of the tars; within the lake if not given.")
+        ] = None,
+        workers: WorkersOption = CORES,
+        engine: EngineOption = EngineName.local,
+        engine_opt: EngineOptOption = None,
+        catalog: CatalogOption = None,
+        dry_run: DryRunOption = False,
+        quiet: QuietOption = False,
+    ) -> None:
+        from pipelines.progress import bar
+        from pipelines.synthesising import synthesise as job
+        from warehouse.lake import Lake
+        from warehouse.places import place
+
+        drawer = _drawer(name, corpus, fonts, photos, decks, pages, plan, language, size)
+        if dry_run:
+            typer.echo(str(job.dry_run(lake, drawer, seed=seed, count=count, start=start)))
+            return
+        chosen = chosen_engine(engine, workers, engine_opt)
+        drawer.check()
+        with bar("draw", enabled=not quiet) as show, bar("scan", enabled=not quiet) as scanning:
+            done = job.synthesise(
+                Lake.open_or_create(lake, catalog=catalog),
+                drawer,
+                seed=seed,
+                count=count,
+                start=start,
+                engine=chosen,
+                batch=batch,
+                out=None if out is None else _absolute(place(out)),
+                wait_s=WAIT_S,
+                progress=show,
+                scanning=scanning,
+            )
+        typer.echo(str(done))
+        if done.failed:
+            raise typer.Exit(PARTLY)
+
+    command.__doc__ = doc
+    return command
+
+
+DOCS = {
+    "pure": """Paragraphs on a clean ground.
+
+    Example: [bold]glyphmill synth pure --count 1000 --lake lake --corpus poems/ --language zh=0.8,en=0.2[/bold]
+    """,
+    "compositional": """Text on paper, wood, metal, cloth, glass, neon ... placed in a photograph.
+
+    Example: [bold]glyphmill synth compositional --count 1000 --lake lake --photos photos/[/bold]
+    """,
+    "template": """Slides, posters, menus, screens, comics ... filled with text.
+
+    Example: [bold]glyphmill synth template --count 1000 --lake lake --decks decks/[/bold]
+    """,
+    "edit": """Pairs of pictures with one change, and the instruction that asks for it.
+
+    Example: [bold]glyphmill synth edit --count 1000 --lake lake[/bold]
+    """,
+}
+for _name, _doc in DOCS.items():
+    synth.command(_name)(_command(_name, _doc))
+
+
+@synth.command()
+def sheet(
+    strategy: Annotated[StrategyName | None, typer.Argument(help="Of the lake all if none.")] = None,
+    lake: Annotated[
+        str | None, typer.Option("--lake", "-L", help="Show what it has; without one, draw here and now.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture: .png, .jpg or .webp.")] = Path("sheet.png"),
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=400, help="Samples.")] = 64,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Draw the boxes of characters, lines and texts.")] = False,
+    seed: SeedOption = SEED,
+    start: StartOption = 0,
+    plan: PlanOption = None,
+    corpus: CorpusOption = None,
+    fonts: FontsOption = None,
+    photos: PhotosOption = None,
+    decks: DecksOption = None,
+    pages: PagesOption = None,
+    language: LanguageOption = [LANGUAGE],  # noqa: B006 - Typer wants a list
+    size: SizeOption = SIZE,
+) -> None:
+    """A contact sheet: of a lake's synthetic images, or of what a strategy draws.
+
+    Example: [bold]glyphmill synth sheet pure --out sheet.png[/bold]
+    """
+    from pipelines.synthesising import look
+    from warehouse.errors import UsageError
+    from warehouse.lake import Lake
+
+    if lake is not None:
+        name = strategy.value if strategy is not None else None
+        page = look.lake_sheet(Lake.open(lake, read_only=True), name, count, boxes=boxes)
+    elif strategy is not None:
+        drawer = _drawer(strategy.value, corpus, fonts, photos, decks, pages, plan, language, size)
+        page = look.drawn_sheet(drawer, seed, count, start, boxes=boxes)
+    else:
+        raise UsageError("name a lake to look at, --lake LAKE, or a strategy to draw: pure, compositional ...")
+    _save(page, out)
+
+
+@synth.command()
+def show(
+    image_id: Annotated[str, typer.Argument(metavar="ID", help="image_id of a synthetic image, or its start.")],
+    lake: LakeOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture: .png, .jpg or .webp.")] = Path("truth.png"),
+) -> None:
+    """One sample with its truth drawn on it: texts red, lines blue, characters green; and in words.
+
+    Example: [bold]glyphmill synth show 3f2a --lake lake --out truth.png[/bold]
+    """
+    from pipelines.synthesising import look
+    from warehouse.lake import Lake
+
+    page, words = look.truth(Lake.open(lake, read_only=True), image_id)
+    typer.echo(words)
+    _save(page, out)
+
+
+@app.command(rich_help_panel=DECISIONS)
+def fonts(
+    folder: Annotated[list[Path] | None, typer.Option("--fonts", "-f", help="A folder beside the system's.")] = None,
+    language: Annotated[str | None, typer.Option("--language", "-l", help="Only of this: zh-Hans, ja, und ...")] = None,
+    lies: Annotated[bool, typer.Option("--lies", help="Only those that claim characters they do not draw.")] = False,
+) -> None:
+    """The faces that can be drawn with: kind, language, licence, and what each truly draws.
+
+    level 1, 2, 3: of the General Standard's 3,500, 3,000 and 1,605 characters.
+
+    Example: [bold]glyphmill fonts --language zh-Hans[/bold]
+    """
+    from pipelines.synthesising.fonts import fonts_table
+    from pipelines.synthesising.wish import places
+
+    for line in fonts_table(places(folder), language, lies=lies):
+        typer.echo(line)
+
+
+def _drawer(
+    name: str,
+    corpus: list[Path] | None,
+    fonts: list[Path] | None,
+    photos: list[Path] | None,
+    decks: list[Path] | None,
+    pages: list[Path] | None,
+    plan: Path | None,
+    language: list[str],
+    size: str,
+) -> Drawer:
+    from pipelines.synthesising import wish
+
+    asked = wish.Wish(
+        corpora=wish.places(corpus),
+        fonts=wish.places(fonts),
+        photos=wish.places(photos),
+        decks=wish.places(decks),
+        pages=wish.places(pages),
+        plan=None if plan is None else str(plan.absolute()),
+        languages=wish.languages(language),
+        longest=wish.sizes(size),
+    )
+    return wish.strategy(name, asked)
+
+
+def _absolute(path: PurePath) -> PurePath:
+    return path.absolute() if isinstance(path, Path) else path
+
+
+def _save(page: object, out: Path) -> None:
+    from PIL import Image
+
+    from warehouse.errors import UsageError
+
+    assert isinstance(page, Image.Image)
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise UsageError(f"--out {out}: name a .png, .jpg or .webp file")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    page.save(out)
+    typer.echo(f"{out}")
