@@ -1,0 +1,1 @@
+"""Pages as HTML and CSS, drawn by a headless Chromium, the truth read from the DOM."""
