@@ -84,8 +84,10 @@ class FontBook:
         but symbols, which set no letters.
 
         Where the text has Han characters or the punctuation set with them, only fonts with the forms of `language`;
-        for a language without such forms see `form_language`. Other text is never offered in several sister faces of
-        a collection that differ in their Han characters alone: of those, the language's own, else the Chinese ones.
+        for a language without such forms see `form_language`. A stop in the middle of its square is a form of
+        traditional Chinese alone. Other text is never offered in several sister faces of a collection that differ in
+        their Han characters alone: of those, the language's own, else the Chinese ones, unless their Latin is a
+        stopgap, all of one width in a font that is not for typewriting.
         """
         text = unicodedata.normalize("NFC", text)
         lacking = self._lacking(text)
@@ -155,16 +157,26 @@ class FontBook:
         return np.array([info.kind for info in self.fonts], dtype=np.str_)
 
     def _of_language(self, text: str, language: str) -> NDArray[np.bool_]:
+        """(fonts,): which have the forms that the text takes in this language."""
         if takes_form(text):
             wanted = form_language(text, language)
-            return np.array([_has_forms(info.language, wanted) for info in self.fonts], dtype=bool)
+            centred_is_right = wanted.startswith("zh-Hant")
+            fits = [
+                _has_forms(info.language, wanted) and (centred_is_right or not set(info.centred).intersection(text))
+                for info in self.fonts
+            ]
+            return np.array(fits, dtype=bool)
         wanted = canonical(language)
-        if wanted == "und":
+        foreign = wanted == "und"
+        if foreign:
             scripts = {script_of(c) for c in text}
             wanted = "ja" if scripts & {"Hira", "Kana"} else "ko" if "Hang" in scripts else "zh-Hans"
-        return np.array(
-            [info.language == "und" or _has_forms(info.language, wanted) for info in self.fonts], dtype=bool
-        )
+        fits = [
+            info.language == "und"
+            or (_has_forms(info.language, wanted) and not (foreign and info.fixed and info.kind != "mono"))
+            for info in self.fonts
+        ]
+        return np.array(fits, dtype=bool)
 
 
 @cache

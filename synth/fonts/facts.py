@@ -28,7 +28,8 @@ class FontInfo:
     `licence`: a short name, see synth/fonts/licence.py. `language`: whose forms its Han characters have: zh-Hans,
     zh-Hant, zh-Hant-HK (Hong Kong), ja, ko, or und where it has none. `scripts`: ISO 15924 codes of what it draws well
     enough to set a text in. `digest`: of the file's bytes. `mapped`: how many characters it claims, `lies`: how many of
-    these it does not draw.
+    these it does not draw. `centred`: which of ，。、 it draws in the middle of the square, as Taiwan and Hong Kong do,
+    some fonts whatever region they name. `fixed`: its Latin letters are all of one width.
     """
 
     key: FaceKey
@@ -44,6 +45,8 @@ class FontInfo:
     scripts: tuple[str, ...] = ()
     mapped: int = 0
     lies: int = 0
+    centred: str = ""
+    fixed: bool = False
 
 
 #: The first whose words stand in the family's name decides; panose, which many fonts fill in wrongly, comes after.
@@ -84,7 +87,7 @@ def facts(face: Face, covered: Coverage, digest: str) -> FontInfo:
         n: (face.hb_face.get_name(n, "en") or face.hb_face.get_name(n) or "").strip() for n in (0, 1, 2, 13, 14, 16, 17)
     }
     family = names[16] or names[1] or "unnamed"
-    style = (names[17] if names[16] else names[2]) or "Regular"
+    style = (names[16] and names[17]) or names[2] or "Regular"
     table = _Os2.read(face)
     italic = table.italic or bool(re.search(r"italic|oblique", style, re.IGNORECASE))
     return FontInfo(
@@ -101,7 +104,22 @@ def facts(face: Face, covered: Coverage, digest: str) -> FontInfo:
         scripts=_scripts(covered.drawn),
         mapped=len(covered.drawn) + len(covered.lies),
         lies=len(covered.lies),
+        centred="".join(c for c in "，。、" if ord(c) in covered.drawn and _in_the_middle(face, c)),
+        fixed=bool(np.isin(_ALWAYS["Latn"], covered.drawn).all()) and len({_advance(face, c) for c in "iWm."}) == 1,
     )
+
+
+def _advance(face: Face, character: str) -> int:
+    advance: int = face.hb_font.get_glyph_h_advance(face.hb_font.get_nominal_glyph(ord(character)) or 0)
+    return advance
+
+
+def _in_the_middle(face: Face, character: str) -> bool:
+    box = face.hb_font.get_glyph_extents(face.hb_font.get_nominal_glyph(ord(character)) or 0)
+    if box is None:
+        return False
+    x, y = box.x_bearing + box.width / 2, box.y_bearing + box.height / 2
+    return bool(0.35 < x / max(1, _advance(face, character)) < 0.65 and y > 0.2 * face.upem)
 
 
 @dataclass(frozen=True)
