@@ -72,6 +72,13 @@ def bounds(boxes: NDArray[np.floating]) -> Floats:
 
 def grouped_bounds(boxes: NDArray[np.floating], groups: NDArray[np.integer]) -> tuple[NDArray[np.intp], Floats]:
     """Boxes around the boxes (n, 4) of each group: the groups' numbers in order, below 0 left out, and (m, 4)."""
-    wanted = np.unique(groups[groups >= 0])
-    out = np.stack([bounds(boxes[groups == g]) for g in wanted]) if len(wanted) else np.zeros((0, 4))
+    order = np.argsort(groups, kind="stable")
+    order = order[np.searchsorted(groups[order], 0) :]
+    wanted, first = np.unique(groups[order], return_index=True)
+    if not len(wanted):
+        return wanted, np.zeros((0, 4))
+    inside = boxes[order].astype(np.float64)
+    out = np.empty((len(wanted), 4))
+    out[:, :2] = np.minimum.reduceat(inside[:, :2], first)
+    out[:, 2:] = np.maximum.reduceat(inside[:, 2:], first)
     return wanted, out

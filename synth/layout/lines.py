@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,38 +17,53 @@ WIDEST_BLANK, WIDEST_GAP = 0.8, 0.35
 _SLACK = 1e-6
 
 
-def advances(shaped: Shaped, tracking: float) -> NDArray[np.float64]:
-    """(n,) ems along the line, with `tracking` after each character but for scripts whose letters join."""
-    room: NDArray[np.float64] = shaped.advance + np.where(shaped.joined | (shaped.kind == breaks.BK), 0.0, tracking)
-    return room
+@dataclass(frozen=True)
+class Measured:
+    """What breaking lines asks again at every size, in ems. `advance` (n,): along the line. `total` (n + 1): where
+    each cluster begins in one endless line. `places`: a line may end before these clusters, and `reach`: where its ink
+    is over then, as blanks at its end hang over. `forced`: it must end before these."""
+
+    advance: NDArray[np.float64]
+    total: list[float]
+    places: list[int]
+    reach: list[float]
+    forced: list[int]
 
 
-def break_lines(shaped: Shaped, advance: NDArray[np.float64], measure: float) -> list[tuple[int, int]]:
+def measured(shaped: Shaped, tracking: float) -> Measured:
+    """`tracking` ems are added after each character but for scripts whose letters join."""
+    advance = shaped.advance
+    if tracking:
+        advance = advance + np.where(shaped.joined | (shaped.kind == breaks.BK), 0.0, tracking)
+    total = np.concatenate([[0.0], np.cumsum(advance)])
+    trimmed = np.arange(len(total))
+    for i in np.flatnonzero(shaped.space) + 1:
+        trimmed[i] = trimmed[i - 1]
+    places = np.flatnonzero(shaped.breaks) + 1
+    forced = np.flatnonzero(shaped.kind == breaks.BK) + 1
+    return Measured(advance, total.tolist(), places.tolist(), total[trimmed[places]].tolist(), forced.tolist())
+
+
+def break_lines(text: Measured, measure: float) -> list[tuple[int, int]]:
     """Clusters [first, end) of each line of at most `measure` ems; blanks at its end hang over and are in it.
 
     Lines are filled one after the other. Raises OverflowingError where a word is longer than the measure.
     """
-    n = len(advance)
-    total = np.concatenate([[0.0], np.cumsum(advance)])
-    places = np.flatnonzero(shaped.breaks) + 1  # a line may end before these
-    forced = np.flatnonzero(shaped.kind == breaks.BK) + 1
-    blank = shaped.space
-    # Where the ink of a line that ends at i is over: blanks before i do not count.
-    trimmed = np.arange(n + 1)
-    for i in np.flatnonzero(blank) + 1:
-        trimmed[i] = trimmed[i - 1]
-    reach = total[trimmed[places]]
+    count = len(text.total) - 1
     out: list[tuple[int, int]] = []
-    first = 0
-    while first < n:
-        stop = forced[np.searchsorted(forced, first, "right")] if len(forced) and forced[-1] > first else n
-        low = np.searchsorted(places, first, "right")
-        fits = int(np.searchsorted(reach[low:], total[first] + measure + _SLACK, "right"))
-        if not fits:
+    first = at = stop = 0
+    while first < count:
+        fits = bisect_right(text.reach, text.total[first] + measure + _SLACK, at)
+        if fits == at:
             raise OverflowingError(f"a word is longer than the line of {measure:.1f} ems")
-        end = int(min(places[low + fits - 1], stop))
+        end = text.places[fits - 1]
+        while stop < len(text.forced) and text.forced[stop] <= first:
+            stop += 1
+        if stop < len(text.forced) and text.forced[stop] < end:
+            end = text.forced[stop]
         out.append((first, end))
         first = end
+        at = bisect_right(text.places, first, at)
     return out
 
 
@@ -57,8 +75,8 @@ def place_line(
     align: Align,
     right_to_left: bool,
     last: bool,
-) -> tuple[NDArray[np.float64], float]:
-    """Starts (end - first,) of the line's clusters in ems from the line's left or top, and the width that it takes.
+) -> NDArray[np.float64]:
+    """Starts (end - first,) of the line's clusters in ems from the line's left or top.
 
     `last`: of its paragraph, which is not justified. Blanks at the end take no room.
     """
@@ -78,7 +96,7 @@ def place_line(
     free = max(0.0, measure - taken) if np.isfinite(measure) else 0.0
     at_end = align == "end" if not right_to_left else align in ("start", "justify")
     shift = free / 2 if align == "center" else free if at_end else 0.0
-    return left + shift, taken
+    return left + shift
 
 
 def _gaps(shaped: Shaped, first: int, end: int, free: float) -> NDArray[np.float64]:

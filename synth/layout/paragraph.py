@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synth.fonts.face import Face, open_face
 from synth.layout import breaks
-from synth.layout.block import Block, Setting
-from synth.layout.lines import advances, break_lines, place_line
+from synth.layout.block import Align, Block, Setting
+from synth.layout.lines import Measured, break_lines, measured, place_line
 from synth.layout.shape import MIDDLE, Shaped, shape
 
 
@@ -23,27 +24,16 @@ def lay_out(text: str, setting: Setting, width: float = np.inf) -> Block:
 def place(shaped: Shaped, setting: Setting, width: float) -> Block:
     """`lay_out` of what is shaped already. Raises OverflowingError."""
     size = setting.size
-    advance = advances(shaped, setting.tracking)
-    lines = break_lines(shaped, advance, width / size)
+    found = measured(shaped, setting.tracking)
+    lines = break_lines(found, width / size)
+    measure = width / size if np.isfinite(width) else _longest(shaped, found, lines)
+    number = np.repeat(np.arange(len(lines), dtype=np.int32), [end - first for first, end in lines])
+    along = _along(shaped, found, lines, measure, setting.align)
+    # Lines begin on whole pixels: ideographs of a whole size then lie on one grid, and their bitmaps are found again.
+    if len(lines):
+        begin = np.minimum.reduceat(along, [first for first, _ in lines]) * size
+        along = along + ((np.round(begin) - begin) / size)[number]
     vertical = setting.direction == "vertical"
-    along = np.zeros(len(advance))  # ems along the line
-    number = np.zeros(len(advance), dtype=np.int32)
-    base = paragraph_levels(shaped)
-    placed, longest = [], 0.0
-    for n, (first, end) in enumerate(lines):
-        last = end == len(advance) or shaped.kind[end - 1] == breaks.BK
-        placed.append((first, end, last))
-        number[first:end] = n
-    measure = width / size
-    if not np.isfinite(measure):
-        measure = max(
-            (place_line(shaped, advance, (f, e), np.inf, "start", False, True)[1] for f, e, _ in placed), default=0.0
-        )
-    for first, end, last in placed:
-        start, taken = place_line(shaped, advance, (first, end), measure, setting.align, bool(base[first] % 2), last)
-        # Whole pixels: ideographs of a whole size then all lie on the same grid, and their bitmaps are cached.
-        along[first:end] = start + (np.round(start.min() * size) / size - start.min() if end > first else 0.0)
-        longest = max(longest, taken)
     face = open_face(setting.faces[0])
     pitch = setting.leading * size
     across = pitch * len(lines)
@@ -68,6 +58,37 @@ def place(shaped: Shaped, setting: Setting, width: float) -> Block:
         words=shaped.words,
         width=across if vertical else extent,
         height=extent if vertical else across,
+    )
+
+
+def _along(
+    shaped: Shaped, found: Measured, lines: list[tuple[int, int]], measure: float, align: Align
+) -> NDArray[np.float64]:
+    """(n,) where each cluster begins along its line, ems."""
+    simple = align in ("start", "center", "end") and not shaped.level.any()
+    total = np.array(found.total)
+    if simple and align == "start":
+        begins = np.array([f for f, _ in lines], dtype=np.intp)
+        return total[:-1] - np.repeat(total[begins], [e - f for f, e in lines]) if len(lines) else total[:-1]
+    base = paragraph_levels(shaped)
+    along = np.zeros(len(found.advance))
+    for first, end in lines:
+        last = end == len(along) or shaped.kind[end - 1] == breaks.BK
+        right_to_left = bool(base[first] % 2)
+        along[first:end] = place_line(shaped, found.advance, (first, end), measure, align, right_to_left, last)
+    return along
+
+
+def _longest(shaped: Shaped, found: Measured, lines: list[tuple[int, int]]) -> float:
+    """Ems of the longest line, without the blanks at its end."""
+    reach = dict(zip(found.places, found.reach, strict=True))
+    forced = set(found.forced)
+    return max(
+        (
+            reach.get(e, found.total[e]) - found.total[f] if e not in forced else found.total[e - 1] - found.total[f]
+            for f, e in lines
+        ),
+        default=0.0,
     )
 
 
