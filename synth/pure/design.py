@@ -53,6 +53,12 @@ def canvas_size(rng: np.random.Generator, longest: tuple[int, int]) -> tuple[int
     return (side, short) if aspect >= 1 else (short, side)
 
 
+def most_characters(size: tuple[int, int], language: str) -> int:
+    """About how many characters a page of (width, height) pixels holds at a size that can be read well."""
+    room = 0.5 * size[0] * size[1] / 1.6  # margins, and the distance of lines
+    return max(4, int(room / (20 * 20 if language.startswith(("zh", "ja", "ko")) else 15 * 8)))
+
+
 def choose_font(rng: np.random.Generator, fonts: tuple[FontInfo, ...]) -> FontInfo:
     """A kind by its share, then one of its fonts, all alike. `fonts` is not empty."""
     kinds = sorted({font.kind for font in fonts})
@@ -63,10 +69,11 @@ def choose_font(rng: np.random.Generator, fonts: tuple[FontInfo, ...]) -> FontIn
 
 
 def choose_design(
-    rng: np.random.Generator, characters: int, language: str, longest: tuple[int, int], centred: bool
+    rng: np.random.Generator, characters: int, language: str, size: tuple[int, int], centred: bool
 ) -> Design:
-    """The look of a page of so many `characters`. `centred`: the text's box is in the middle, and nothing is turned."""
-    width, height = canvas_size(rng, longest)
+    """The look of a page of `size` (width, height) pixels with so many `characters`. `centred`: the text's box is in
+    the middle, and nothing is turned."""
+    width, height = size
     palette = PLAIN[int(rng.integers(len(PLAIN)))]
     inks = [ink for ink in palette.inks if contrast(ink, palette.ground) >= READABLE]
     ink = inks[int(rng.integers(len(inks)))]

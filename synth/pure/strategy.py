@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -13,14 +13,12 @@ from synth.corpora.corpus import Text, open_corpus
 from synth.fonts.book import FontBook, open_book
 from synth.fonts.face import FaceKey
 from synth.layout.block import OverflowingError, UndrawableError
+from synth.plan.plan import Plan, read_plan
 from synth.pure.captions import page_captions
-from synth.pure.design import choose_design, choose_font
+from synth.pure.design import canvas_size, choose_design, choose_font, most_characters
 from synth.pure.page import draw_page
 from synth.sample import Json, Rejected, Sample
 from warehouse.errors import UsageError
-
-if TYPE_CHECKING:
-    from synth.plan.plan import Plan
 
 #: Raise when the same index would give other bytes.
 VERSION = "1"
@@ -64,32 +62,33 @@ class Pure:
                     f"the corpus has no text in {language}; it has {has}: name another --corpus or language"
                 )
         if self.plan is not None:
-            _plan(self.plan)
+            read_plan(self.plan)
 
     def fingerprint(self) -> str:
-        plan = _plan(self.plan).digest if self.plan is not None else "none"
+        plan = read_plan(self.plan).digest if self.plan is not None else "none"
         return (
             f"pure {VERSION} fonts {self._book().digest} corpus {open_corpus(self.corpora).digest} plan {plan} {self!r}"
         )
 
     def draw(self, seed: int, index: int) -> Sample | Rejected:
         rng = chance(seed, self.name, index)
+        size = canvas_size(rng, self.longest)
         book = self._book()
-        plan = _plan(self.plan) if self.plan is not None else None
+        plan = read_plan(self.plan) if self.plan is not None else None
         if plan is not None and index < len(plan):
             text, key = _planned(plan, book, index)
         else:
-            text = self._choose_text(rng)
+            text = self._choose_text(rng, size)
             fonts = book.drawing(text.text, forms(text.language))
             if not fonts:
                 return Rejected("undrawable", f"no font draws all of {text.text[:80]!r}")
             key = choose_font(rng, fonts).key
-        return draw_text(rng, book, key, text, self.longest, self.layout == "centred")
+        return draw_text(rng, book, key, text, size, self.layout == "centred")
 
     def _book(self) -> FontBook:
         return open_book(self.fonts, self.system_fonts)
 
-    def _choose_text(self, rng: np.random.Generator) -> Text:
+    def _choose_text(self, rng: np.random.Generator, size: tuple[int, int]) -> Text:
         shares = np.array([share for _, share in self.languages])
         language = self.languages[int(rng.choice(len(shares), p=shares / shares.sum()))][0]
         if self.lengths is not None:
@@ -99,6 +98,8 @@ class Pure:
             low, high, _ = LENGTHS[int(rng.choice(len(LENGTHS), p=weights / weights.sum()))]
             if not language.startswith(("zh", "ja", "ko")):
                 low, high = 2 * low, 3 * high  # a word of five letters says as much as two characters
+            high = max(LENGTHS[0][1], min(high, most_characters(size, language)))
+            low = min(low, high // 2)
         lines = rng.random() < 0.4  # a poem's lines stay lines
         return open_corpus(self.corpora).pick(rng, language, low, high, breaks=bool(lines))
 
@@ -106,12 +107,6 @@ class Pure:
 def forms(language: str) -> str:
     """The language whose forms of Han characters are meant: Chinese alone is simplified."""
     return "zh-Hans" if language == "zh" else language
-
-
-def _plan(path: str) -> Plan:
-    from synth.plan.plan import read_plan
-
-    return read_plan(path)
 
 
 def _planned(plan: Plan, book: FontBook, index: int) -> tuple[Text, FaceKey]:
@@ -124,15 +119,16 @@ def draw_text(
     book: FontBook,
     key: FaceKey,
     text: Text,
-    longest: tuple[int, int],
+    size: tuple[int, int],
     centred: bool,
 ) -> Sample | Rejected:
-    """One page of this text in this face. A design that it does not fit gives way to another, ATTEMPTS in all."""
+    """One page of `size` (width, height) with this text in this face. A design that it does not fit gives way to
+    another, ATTEMPTS in all."""
     language = forms(text.language)
     faces = (key, *book.fall_backs(key, text.text, language))
     failure: OverflowingError | None = None
     for _ in range(ATTEMPTS):
-        design = choose_design(rng, len(text.text), language, longest, centred)
+        design = choose_design(rng, len(text.text), language, size, centred)
         try:
             image, placed = draw_page(text.text, language, faces, design)
         except UndrawableError as error:
