@@ -65,9 +65,14 @@ _PLACES: dict[str, tuple[str, str]] = {
 _STANCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stands": (("stands", "is set up"), ("立着", "竖着")),
     "hangs": (("hangs", "is fixed"), ("挂着", "固定着")),
+    "near": (("stands", "can be seen"), ("立着", "有")),
     "lies": (("lies", "has been laid down"), ("平放着", "放着")),
 }
 
+_BLURRED = {
+    "en": (" The scene is out of focus.", " All of this lies blurred in the background.", " The background is blurred."),
+    "zh": ("，背景虚化", "，这些都虚化在背景中", "，背景模糊"),
+}
 _EN_SCENE = (
     "{scene} {Place} {stance} {surface} that reads <>{in_colour}.",
     "{scene} {Surface} {stance} {place}, with <> {way} it{in_colour}.",
@@ -129,17 +134,19 @@ def caption(
     bold: bool = False,
     place: str = "center",
     stance: str = "stands",
+    blurred: bool = False,
 ) -> str:
     """A caption that quotes every one of `texts`, the first as the main one; see `quotable` for how.
 
     `surface`: what bears them, a noun phrase of the language ("a wooden board", "一块木牌"). `scene`: a caption of the rest
     of the picture in the language, empty for none. `way`: of WAYS. `letters`: a font's kind. `stance`: stands, hangs, lies,
-    close (the surface is all there is to see) or direct (written on a thing of the scene).
+    near, close (the surface is all there is to see) or direct (written on a thing of the scene). `blurred`: the scene is
+    out of focus behind it.
     Raises ValueError where there is no text, or no quotation marks can hold one.
     """
     if not texts or not any(t.strip() for t in texts):
         raise ValueError("a caption wants a text to quote")
-    scenes = (_ended(scene, language), "") if scene else ("",)
+    scenes = (_ended(scene, language) + (_pick(rng, _BLURRED[language]) if blurred else ""), "") if scene else ("",)
     pattern = _pattern(language, rng, bool(scene), stance)
     more = _pick(rng, _EN_MORE if language == "en" else _ZH_MORE) if len(texts) > 1 else ""
     words = _words(language, rng, surface, way, colour, letters, bold, place, stance)

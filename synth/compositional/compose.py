@@ -8,10 +8,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from synth.compositional.blend import mix, shade, soft_blur, three
-from synth.compositional.light import Light, expose, grainy, shading
+from synth.compositional.light import Light, expose, grainy, in_the_open, shading
 from synth.compositional.noise import Colour, Field, Rgb
 from synth.compositional.surface import Surface
-from synth.geometry import Floats, translation
+from synth.geometry import Floats, apply, translation
 
 SHARPEST = 0.45  # sigma in pixels: what warping leaves of the surface's own sharpness
 
@@ -46,33 +46,35 @@ def warp_surface(rgb: Rgb, alpha: Field, to_photo: Floats, box: tuple[int, int, 
 
 
 def lay(
-    photo: Rgb, surface: Surface, rgb: Rgb, to_photo: Floats, light: Light, em: float, lying: bool, rng: Generator
+    photo: Rgb, surface: Surface, rgb: Rgb, to_photo: Floats, light: Light, em: float, stance: str, rng: Generator
 ) -> None:
     """Lays the written surface `rgb` into the photograph, in place. `em`: of its writing in the photograph's pixels,
-    which the lens's blur may not drown. `lying`: on the ground, so that its shadow is close."""
+    which the lens's blur may not drown. `stance`: hangs, lies (its shadow is close), stands or near (in the open)."""
     h, w = photo.shape[:2]
     sh, sw = surface.alpha.shape
-    quad = np.asarray(_through(to_photo, outline(sh, sw)))
+    quad = apply(to_photo, outline(sh, sw))
     short = float(min(np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[3] - quad[0])))
     thick = surface.thick * short
-    reach = thick * 2 + short * 0.10 + 6
+    reach = thick * 2 + short * 0.10 + 6 + short * 0.6 * (surface.glow > 0)
     box = around(quad, (h, w), reach)
     x0, y0, x1, y1 = box
     ground = np.ascontiguousarray(photo[y0:y1, x0:x1])
     colours, alpha = warp_surface(rgb, surface.alpha, to_photo, box)
-    field, there = shading(light, box, (h, w))
+    attached = stance in ("hangs", "lies")
+    field, there = shading(light, box, (h, w)) if attached else in_the_open(light, box)
     side = _side(colours, alpha)
     shade(colours, 1 + (field - 1) * np.float32(1 - surface.shines))
     expose(colours, light, there, surface.shines)
     if surface.see_through:
         behind = soft_blur(ground, max(1.5, short * 0.012))
         colours = cv2.addWeighted(colours, 1 - surface.see_through, behind, surface.see_through, 0)
-    sigma = float(np.sqrt(max(0.0, light.blur**2 - SHARPEST**2)))
+    sigma = float(np.sqrt(max(0.0, (light.blur if stance != "near" else 0.7) ** 2 - SHARPEST**2)))
     sigma = min(sigma, em * 0.035)
     if sigma > 0.25:
         colours = cv2.GaussianBlur(colours, (0, 0), sigma)
         alpha = cv2.GaussianBlur(alpha, (0, 0), sigma)
-    _shadow(ground, alpha, thick, short, light.source, lying)
+    if attached:
+        _shadow(ground, alpha, thick, short, light.source, stance == "lies")
     if thick >= 1.5:
         _flank(ground, alpha, thick, side, light, there)
     if surface.glow:
@@ -80,12 +82,6 @@ def lay(
     grainy(colours, min(light.noise, 5.0), rng)
     mix(ground, colours, alpha)
     photo[y0:y1, x0:x1] = ground
-
-
-def _through(matrix: Floats, points: Floats) -> Floats:
-    from synth.geometry import apply
-
-    return apply(matrix, points)
 
 
 def _side(colours: Rgb, alpha: Field) -> Colour:
@@ -127,3 +123,15 @@ def _spill(ground: Rgb, colours: Rgb, alpha: Field, short: float, glow: float) -
     shining = cv2.bitwise_and(colours, colours, mask=alpha)
     halo = soft_blur(shining, short * 0.22)
     cv2.add(ground, cv2.convertScaleAbs(halo, alpha=glow * 1.6), dst=ground)
+
+
+def defocus(photo: Rgb, sigma: float) -> None:
+    """The photograph out of focus, in place: bright spots grow to discs, as lenses have it. `sigma` in pixels."""
+    h, w = photo.shape[:2]
+    factor = max(1, int(sigma / 3))
+    small = cv2.resize(photo, (w // factor, h // factor), interpolation=cv2.INTER_AREA)
+    radius = max(1, round(sigma * 1.6 / factor))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)).astype(np.float32)
+    small = cv2.filter2D(small, -1, disc / disc.sum(), borderType=cv2.BORDER_REFLECT)
+    small = cv2.GaussianBlur(small, (0, 0), max(0.6, radius * 0.3))
+    cv2.resize(small, (w, h), dst=photo, interpolation=cv2.INTER_LINEAR)

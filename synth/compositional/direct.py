@@ -17,6 +17,11 @@ PAINTS: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
+def no_surface(rgb: Rgb, mask: Field, em: float, rng: Generator) -> None:
+    """The way of writing on what is no surface of ours: see `paint`."""
+    raise AssertionError("text on a photograph is painted by `paint`")
+
+
 def paint_for(photo: Rgb, quad: Floats, rng: Generator) -> Colour | None:
     """A paint that shows on this ground, None where none does: there it is grey and uneven."""
     x0, y0, x1, y1 = around(quad, photo.shape[:2], 0)

@@ -13,6 +13,19 @@ from synth.geometry import Floats, apply
 PINS: tuple[Colour, ...] = ((190, 30, 36), (34, 84, 168), (236, 190, 40), (30, 130, 76), (238, 238, 236))
 
 
+def behind(
+    canvas: Rgb, quad: Floats, stance: str, shares: tuple[float, ...], material: str, level: float, rng: Generator
+) -> None:
+    """What a board in the foreground is held by, drawn before it, in place: posts, or cords from above."""
+    if stance == "stands":
+        posts(canvas, quad, shares, material, level, rng)
+    elif stance == "near":
+        if material in ("cloth", "cardboard") or rng.random() < 0.5:
+            cords(canvas, quad, material, level, rng)
+        else:
+            posts(canvas, quad, (0.5,) if rng.random() < 0.4 else (0.18, 0.82), material, level, rng)
+
+
 def tape(canvas: Rgb, to_photo: Floats, h: int, w: int, level: float, rng: Generator) -> None:
     """Strips over the corners of a sheet of (h, w), or one over its upper edge; `level` 0..1: how bright it is there."""
     short = min(h, w)
@@ -69,14 +82,13 @@ def _patch(canvas: Rgb, quad: Floats, colour: Colour, alpha: int) -> None:
     canvas[y0:y1, x0:x1] = part
 
 
-def posts(canvas: Rgb, quad: Floats, material: str, white: Floats, rng: Generator) -> None:
-    """One post or two from behind the board down out of the picture, round or square, lit from a side; in place."""
+def posts(canvas: Rgb, quad: Floats, shares: tuple[float, ...], material: str, level: float, rng: Generator) -> None:
+    """Posts from behind the board down out of the picture, round or square, lit from a side; in place."""
     h, w = canvas.shape[:2]
     width = float(np.linalg.norm(quad[2] - quad[3]))
     wooden = material in ("wood", "chalkboard", "cloth", "cardboard", "paper")
-    tone = np.array((128, 92, 58) if wooden else (132, 136, 140), np.float32) * (white / 255)
+    tone = np.array((128, 92, 58) if wooden else (132, 136, 140), np.float32) * np.float32(level)
     thick = max(5, round(width * float(rng.uniform(0.035, 0.055)) * (1.2 if wooden else 0.8)))
-    shares = (0.5,) if width < 0.3 * w and rng.random() < 0.5 else (0.16, 0.84)
     for share in shares:
         foot = quad[3] * (1 - share) + quad[2] * share
         x0, y0 = round(float(foot[0])) - thick // 2, max(0, round(float(foot[1])) - thick)
@@ -93,3 +105,27 @@ def posts(canvas: Rgb, quad: Floats, material: str, white: Floats, rng: Generato
         edge = canvas[y0:, x0:x1]
         shadow = np.exp(-np.arange(h - y0, dtype=np.float32) / (thick * 1.2))[:, None, None]
         edge[:] = (edge * (1 - 0.55 * shadow)).astype(np.uint8)
+
+
+def cords(canvas: Rgb, quad: Floats, material: str, level: float, rng: Generator) -> None:
+    """Two cords, or steel wires, from the upper corners up out of the picture; in place."""
+    steel = material in ("metal", "glass", "neon", "screen", "billboard", "whiteboard")
+    tone = (150, 152, 156) if steel else (148, 118, 80)
+    colour = tuple(round(c * level) for c in tone)
+    dark = tuple(round(c * level * 0.5) for c in tone)
+    across = quad[1] - quad[0]
+    width = float(np.linalg.norm(across))
+    thick = max(2, round(width * (0.006 if steel else 0.011)))
+    inwards = float(rng.uniform(0.05, 0.14))
+    lean = float(rng.uniform(-0.02, 0.06)) * width
+    for share, sign in ((inwards, -1), (1 - inwards, 1)):
+        x, y = quad[0] + across * share + (quad[3] - quad[0]) * 0.035
+        top = (x - sign * lean * (y / max(1.0, width)), -4.0)
+        a, b = (round(x * 16), round(y * 16)), (round(top[0] * 16), round(top[1] * 16))
+        cv2.line(canvas, (a[0] + 12, a[1]), (b[0] + 12, b[1]), dark, thick, cv2.LINE_AA, 4)
+        cv2.line(canvas, a, b, colour, max(1, thick - 1), cv2.LINE_AA, 4)
+        if not steel:  # the twist of a rope
+            count = int(y / max(2, thick))
+            for n in range(count):
+                px, py = x + (top[0] - x) * n / max(1, count), y + (top[1] - y) * n / max(1, count)
+                cv2.line(canvas, (round(px - thick / 2), round(py)), (round(px + thick / 2), round(py - thick * 0.7)), dark, 1, cv2.LINE_AA)

@@ -13,15 +13,18 @@ from synth.compositional.noise import Rgb, clouds, gradient
 from synth.geometry import Floats, homography, translation
 
 
+OUTSIDE, LEAN = 0.08, 0.04  # shares of the picture's shorter side by which each corner of the surface lies outside it
+
+
 def fill_frame(rgb: Rgb, shape: tuple[int, int], rng: Generator) -> tuple[Rgb, Floats]:
     """The surface (somewhat larger than the picture `shape`) seen from nearby, and what takes it to the picture (3, 3).
 
-    The surface's rim lies outside the picture or on its border, its middle within.
+    The surface's rim, its frame and studs, lie outside the picture.
     """
     h, w = shape
     sh, sw = rgb.shape[:2]
-    over = np.array([0.012 * w, 0.012 * h])
-    lean = rng.uniform(0.0, 0.045, (4, 2)) * (w, h)
+    over = OUTSIDE * min(h, w)
+    lean = rng.uniform(0.0, LEAN, (4, 2)) * min(h, w)
     signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     quad = outline(h, w) + signs * (over + lean)
     matrix = homography(outline(sh, sw), quad)

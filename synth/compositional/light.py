@@ -19,7 +19,7 @@ SMALL = 160  # longer side, in pixels, at which light is measured
 class Light:
     """`white` (3,): what a white sheet looks like in it, 0..255 a channel; `black`: its darkest tone. `grey`: brightness
     at a small size, float32, smoothed. `blur`: the lens's, as a Gaussian's sigma in pixels. `noise`: standard deviation
-    in its even parts, 0..255. `source`: -1..1, from which side more light comes (left is -1)."""
+    in its even parts, 0..255. `source`: -1..1, from which side more light comes (left is -1). `colours`: mean chroma; below 3 it is black and white."""
 
     white: NDArray[np.float32]
     black: float
@@ -27,6 +27,7 @@ class Light:
     blur: float
     noise: float
     source: float
+    colours: float
 
 
 def measure(photo: Rgb) -> Light:
@@ -35,7 +36,7 @@ def measure(photo: Rgb) -> Light:
     scale = SMALL / max(h, w)
     small = cv2.resize(photo, (max(8, round(w * scale)), max(8, round(h * scale))), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    level = np.float32(np.percentile(grey, 97))
+    level = np.float32(np.percentile(grey, 98.5))
     bright = small[grey >= np.percentile(grey, 90)].astype(np.float32).mean(axis=0)
     world = small.reshape(-1, 3).astype(np.float32).mean(axis=0)
     cast = 0.7 * bright / max(1.0, float(bright.mean())) + 0.3 * world / max(1.0, float(world.mean()))
@@ -46,7 +47,10 @@ def measure(photo: Rgb) -> Light:
     half = smooth.shape[1] // 2
     left, right = float(smooth[:, :half].mean()), float(smooth[:, half:].mean())
     source = (right - left) / max(20.0, right + left)
-    return Light(white, float(np.percentile(grey, 1)), smooth, blur_of(full), noise_of(full), float(np.clip(source * 4, -1, 1)))
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)[:, :, 1:].astype(np.float32) - 128
+    chroma = float(np.hypot(lab[:, :, 0], lab[:, :, 1]).mean())
+    darkest, side = float(np.percentile(grey, 1)), float(np.clip(source * 4, -1, 1))
+    return Light(white, darkest, smooth, blur_of(full), noise_of(full), side, chroma)
 
 
 def blur_of(grey: NDArray[np.uint8]) -> float:
@@ -88,9 +92,17 @@ def shading(light: Light, box: tuple[int, int, int, int], shape: tuple[int, int]
     return cv2.resize(field, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC), there
 
 
+def in_the_open(light: Light, box: tuple[int, int, int, int]) -> tuple[NDArray[np.float32], float]:
+    """The same for what stands before everything else: brighter towards the light, whatever is behind it."""
+    x0, y0, x1, y1 = box
+    across = np.linspace(-1, 1, x1 - x0, dtype=np.float32)[None, :] * np.float32(light.source * 0.07)
+    down = np.linspace(0.04, -0.06, y1 - y0, dtype=np.float32)[:, None]
+    return 1 + across + down, 0.9
+
+
 def expose(rgb: Rgb, light: Light, there: float, shines: float) -> None:
     """Turns a surface that was made in plain white light into one in the photograph's, in place."""
-    lit = light.white / 255 * (0.72 + 0.28 * there)
+    lit = light.white / 255 * (0.8 + 0.2 * there)
     gain = (1 - shines) * lit + shines * np.float32(1.0)
     lift = min(light.black, 22.0) * (1 - 0.5 * shines)
     steps = np.arange(256, dtype=np.float32)[:, None]

@@ -3,7 +3,8 @@
 Beside `a.jpg` may stand `a.json`: {"quads": [[x0, y0, x1, y1, x2, y2, x3, y3], ...]}, corners top left, top right, bottom
 right, bottom left in pixels of the file as it is shown, of places where writing may go. Captions are read from
 `captions.jsonl` in the folder or the one above it (one object a line, its `file` relative to that folder, captions in
-fields as warehouse/sources/captions.py knows them) and from `a.txt`.
+fields as warehouse/sources/captions.py knows them) and from `a.txt`. A line may have `width`, `height` and, as COCO does,
+`objects`: [{"category", "bbox": [x, y, width, height]}, ...]: none but furniture and floors is ever covered.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from warehouse.sources.captions import Told
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MOST_PIXELS = 120_000_000
+Box = tuple[float, float, float, float]
+_COVERABLE = frozenset({"dining table", "bed", "couch", "bench", "tv", "refrigerator"})
 _FILE_FIELDS = ("file", "file_name", "filename", "image", "path")
 
 
@@ -38,10 +41,12 @@ class PhotoError(GlyphmillError):
 
 @dataclass(frozen=True)
 class Album:
-    """Photographs in a fixed order. `captions`: by file, then by language."""
+    """Photographs in a fixed order. `captions`: by file, then by language. `objects`: boxes, x0, y0, x1, y1 as shares of
+    width and height, of what is not to be covered."""
 
     files: tuple[Path, ...]
     captions: Mapping[Path, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    objects: Mapping[Path, tuple[Box, ...]] = field(default_factory=dict)
     digest: str = ""
 
 
@@ -64,10 +69,15 @@ def open_album(paths: tuple[str, ...]) -> Album:
             raise UsageError(f"{name}: no such folder or file; give a folder of photographs")
     files = list(dict.fromkeys(files))
     captions: dict[Path, Mapping[str, tuple[str, ...]]] = {}
+    objects: dict[Path, tuple[Box, ...]] = {}
     told = hashlib.blake2b(digest_size=16)
     for table in tables:
         told.update(table.read_bytes())
-        captions |= _captions(table)
+        for path, record in _records(table).items():
+            lines = Told()
+            lines.add_fields(record, table.name)
+            captions[path] = _by_language(lines)
+            objects[path] = _objects(record)
     for path in files:
         stat = path.stat()
         told.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
@@ -78,11 +88,12 @@ def open_album(paths: tuple[str, ...]) -> Album:
             lines = Told()
             lines.add_sidecar("txt", path.with_suffix(".txt").name, path.with_suffix(".txt").read_bytes())
             captions[path] = _by_language(lines)
-    return Album(tuple(files), MappingProxyType(captions), told.hexdigest())
+    return Album(tuple(files), MappingProxyType(captions), MappingProxyType(objects), told.hexdigest())
 
 
-def _captions(table: Path) -> dict[Path, Mapping[str, tuple[str, ...]]]:
-    out: dict[Path, Mapping[str, tuple[str, ...]]] = {}
+def _records(table: Path) -> dict[Path, dict[str, object]]:
+    """The lines of a captions file, by the photograph they tell of. Raises UsageError."""
+    out: dict[Path, dict[str, object]] = {}
     try:
         lines = table.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -94,13 +105,25 @@ def _captions(table: Path) -> dict[Path, Mapping[str, tuple[str, ...]]]:
             record = json.loads(line)
         except ValueError as error:
             raise UsageError(f"{table}: line {number} is not JSON: {error}") from error
-        name = next((record[f] for f in _FILE_FIELDS if isinstance(record.get(f), str)), None)
-        if name is None:
+        names = [record[f] for f in _FILE_FIELDS if isinstance(record.get(f), str)] if isinstance(record, dict) else []
+        if not names:
             raise UsageError(f"{table}: line {number} names no file (a field `file` is wanted)")
-        told = Told()
-        told.add_fields(record, table.name)
-        out[table.parent / name] = _by_language(told)
+        out[table.parent / names[0]] = record
     return out
+
+
+def _objects(record: Mapping[str, object]) -> tuple[Box, ...]:
+    """Boxes of what is not to be covered; a record without sizes, or of another form, tells of none."""
+    width, height, told = record.get("width"), record.get("height"), record.get("objects")
+    if not (isinstance(width, int) and isinstance(height, int) and isinstance(told, list) and width > 0 < height):
+        return ()
+    boxes: list[Box] = []
+    for thing in told:
+        box = thing.get("bbox") if isinstance(thing, dict) else None
+        if isinstance(box, list) and len(box) == 4 and thing.get("category") not in _COVERABLE:
+            x, y, w, h = (float(v) for v in box)
+            boxes.append((max(0.0, x / width), max(0.0, y / height), min(1.0, (x + w) / width), min(1.0, (y + h) / height)))
+    return tuple(boxes)
 
 
 def _by_language(told: Told) -> Mapping[str, tuple[str, ...]]:

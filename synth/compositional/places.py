@@ -21,22 +21,26 @@ from numpy.typing import NDArray
 from synth.geometry import Floats
 
 WORK = 256  # longer side, in pixels, at which places are looked for
-FACE_WORK = 384  # and people
+FACE_WORK = 320  # and people
 Plane = Literal["wall", "ground", "sky"]
+Box = tuple[float, float, float, float]
 _WIDTHS = (0.28, 0.36, 0.46, 0.58, 0.72, 0.9)
 _ASPECTS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.3)
 _EDGE = 26.0  # step of brightness or colour, of 255, that counts as an edge
-_MOST_EDGES = 0.02
-_MOST_SPREAD = 20.0  # standard deviation of the colours in a place
+_MOST_EDGES = 0.03
+_GREEN = 119.0  # of Lab's a, 0..255
+_MOST_SPREAD = 24.0  # standard deviation of the colours in a place
 
 
 @dataclass(frozen=True)
 class Place:
-    """`box`: x0, y0, x1, y1 as shares of the photograph's width and height. `plane`: how it lies. `even`: 0..1."""
+    """`box`: x0, y0, x1, y1 as shares of the photograph's width and height. `plane`: how it lies. `even`: 0..1. `rough`: mean step
+    of brightness between neighbours at the working size."""
 
     box: tuple[float, float, float, float]
     plane: Plane
     even: float
+    rough: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,20 @@ class Seen:
     busy: NDArray[np.float32]
 
 
-def look(photo: NDArray[np.uint8]) -> Seen:
-    """The places of a photograph (h, w, 3), best first."""
+def look(photo: NDArray[np.uint8], keep_off: tuple[Box, ...] = ()) -> Seen:
+    """The places of a photograph (h, w, 3), best first. `keep_off`: boxes, shares of width and height, not to be covered;
+    where none is given, faces are looked for."""
     h, w = photo.shape[:2]
     scale = WORK / max(h, w)
     small = cv2.resize(photo, (max(32, round(w * scale)), max(32, round(h * scale))), interpolation=cv2.INTER_AREA)
     lab = cv2.cvtColor(cv2.GaussianBlur(small, (3, 3), 0), cv2.COLOR_RGB2LAB)
     steps = _steps(lab)
     edges = (steps > _EDGE).astype(np.float32)
-    _keep_off_people(edges, photo)
+    if not keep_off:
+        _keep_off_people(edges, photo)
+    for x0, y0, x1, y1 in keep_off:
+        eh, ew = edges.shape
+        edges[int(y0 * eh) : int(np.ceil(y1 * eh)), int(x0 * ew) : int(np.ceil(x1 * ew))] = 1
     places = _places(lab, steps, edges)
     busy = cv2.resize(edges, (16, 16), interpolation=cv2.INTER_AREA)
     return Seen(tuple(places), slopes(lab[:, :, 0]), busy)
@@ -84,7 +93,7 @@ def _keep_off_people(edges: NDArray[np.float32], photo: NDArray[np.uint8]) -> No
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     across, down = w / grey.shape[1], h / grey.shape[0]
-    for x, y, fw, fh in _faces().detectMultiScale(grey, 1.25, 3, minSize=(20, 20)):
+    for x, y, fw, fh in _faces().detectMultiScale(grey, 1.25, 3, minSize=(18, 18)):
         rows = slice(max(0, int((y - 0.3 * fh) * down)), int((y + 4.5 * fh) * down))
         edges[rows, max(0, int((x - 0.8 * fw) * across)) : int((x + 1.8 * fw) * across)] = 1
 
@@ -102,7 +111,7 @@ def _places(lab: NDArray[np.uint8], steps: NDArray[np.float32], edges: NDArray[n
     h, w = edges.shape
     sums = [cv2.integral(a, sdepth=cv2.CV_64F) for a in (edges, steps)]
     totals, squares = cv2.integral2(lab.astype(np.float32), sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
-    found: list[tuple[float, tuple[int, int, int, int], float]] = []
+    found: list[tuple[float, tuple[int, int, int, int], float, float]] = []
     for share in _WIDTHS:
         for aspect in _ASPECTS:
             bw, bh = round(w * share), round(w * share / aspect)
@@ -122,16 +131,20 @@ def _places(lab: NDArray[np.uint8], steps: NDArray[np.float32], edges: NDArray[n
             score = np.where(good, (bw * bh / (w * h)) ** 0.6 * (1 - edge * 14) * (1 - spread / 50) * (1 - rough / 60), -1)
             y, x = np.unravel_index(int(score.argmax()), score.shape)
             box = (int(x) * 4, int(y) * 4, int(x) * 4 + bw, int(y) * 4 + bh)
-            found.append((float(score[y, x]), box, float(1 - spread[y, x] / _MOST_SPREAD)))
+            found.append((float(score[y, x]), box, float(1 - spread[y, x] / _MOST_SPREAD), float(rough[y, x])))
     found.sort(reverse=True)
     kept: list[Place] = []
     boxes: list[tuple[int, int, int, int]] = []
-    for _, box, even in found:
+    for _, box, even, rough in found:
         if any(_overlap(box, b) > 0.45 for b in boxes):
             continue
         boxes.append(box)
         x0, y0, x1, y1 = box
-        kept.append(Place((x0 / w, y0 / h, x1 / w, y1 / h), _plane(lab, box), even))
+        plane = _plane(lab, box, rough)
+        if lab[y0:y1, x0:x1, 1].mean() < _GREEN:
+            rough = max(rough, 9.0)  # grass, however far off
+        if plane is not None:
+            kept.append(Place((x0 / w, y0 / h, x1 / w, y1 / h), plane, even, rough))
         if len(kept) == 4:
             break
     return kept
@@ -143,15 +156,18 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> floa
     return inner / min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
 
 
-def _plane(lab: NDArray[np.uint8], box: tuple[int, int, int, int]) -> Plane:
-    """Sky is bright, grey to blue, and reaches the upper rim; ground lies low and widens to the lower rim."""
+def _plane(lab: NDArray[np.uint8], box: tuple[int, int, int, int], rough: float) -> Plane | None:
+    """Sky is bright, grey to blue, smooth, and reaches the upper rim or is blue; ground lies low and widens to the lower
+    rim, or is green, or coarse. None for what is coarse and blue (water), and for plain black."""
     h, w = lab.shape[:2]
     x0, y0, x1, y1 = box
-    light, green, blue = (float(v) for v in lab[y0:y1, x0:x1].reshape(-1, 3).mean(axis=0))
-    if y0 < 0.12 * h and y1 < 0.75 * h and light > 120 and blue < 132 and abs(green - 128) < 12:
+    light, red, yellow = (float(v) for v in lab[y0:y1, x0:x1].reshape(-1, 3).mean(axis=0))
+    if light < 14 or (yellow < 124 and rough > 3.0 and y0 > 0.1 * h):
+        return None
+    if light > 100 and rough < 5 and (yellow < 121 or (y0 < 0.12 * h and yellow < 132 and y1 < 0.75 * h and abs(red - 128) < 9)):
         return "sky"
-    if y0 > 0.42 * h and y1 > 0.8 * h:
-        return "ground"
+    if (y0 > 0.42 * h and y1 > 0.8 * h) or rough > 6.5 or (red < _GREEN and yellow > 134):
+        return "ground" if y0 > 0.22 * h else None
     return "wall"
 
 

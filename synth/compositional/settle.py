@@ -12,6 +12,7 @@ from synth.fonts.book import FontBook
 from synth.fonts.facts import FontInfo, Kind
 from synth.layout.block import Align, Block, Direction, OverflowingError, Setting, UndrawableError
 from synth.layout.fit import fit
+from synth.layout.paragraph import lay_out
 
 ROLES = ("title", "sign", "slogan", "name", "place", "heading", "sentence", "sign", "slogan")
 READABLE = {"zh": 17.0, "ja": 17.0, "ko": 17.0}  # the least em in pixels of the picture; others are smaller in their em
@@ -44,8 +45,14 @@ def choose_text(corpus: Corpus, rng: Generator, language: str, capacity: int, lo
     if phrases and (rng.random() < 0.4 or most < 12):
         return corpus.phrase(rng, language.split("-")[0], ROLES[int(rng.integers(len(ROLES)))])
     unit = 1 if is_wide(language) else 3
-    top = min(most, unit * int(rng.choice((8, 14, 24, 40, 80), p=(0.2, 0.3, 0.25, 0.15, 0.1))))
+    top = min(most, unit * int(rng.choice((8, 14, 24, 40, 80), p=(0.15, 0.25, 0.25, 0.2, 0.15))))
     return corpus.pick(rng, language, max(2, min(4 * unit, top // 2)), max(top, 4), breaks=bool(rng.random() < 0.5)).text
+
+
+def heading(corpus: Corpus, rng: Generator, language: str) -> str:
+    """A short phrase to stand above a text."""
+    role = ("title", "heading", "sign", "slogan", "name")[int(rng.integers(5))]
+    return corpus.phrase(rng, language.split("-")[0], role)
 
 
 def choose_font(book: FontBook, rng: Generator, text: str, language: str, ink: Ink) -> FontInfo:
@@ -55,6 +62,8 @@ def choose_font(book: FontBook, rng: Generator, text: str, language: str, ink: I
     if not fonts:
         some = next((f.key for f in book.fonts), None)
         raise UndrawableError(book.missing(some, text)[:8] if some else text[:8])
+    if not is_wide(language) and any(c in "‘’“”…—·" for c in text):  # Chinese faces set these a whole em wide
+        fonts = tuple(f for f in fonts if f.language == "und") or tuple(f for f in book.drawing(text, language) if f.language == "und") or fonts
     fonts = tuple(f for f in fonts if f.kind != "mono") or fonts
     if ink.heavy is not None:
         fonts = tuple(f for f in fonts if (f.weight >= 600) == ink.heavy) or fonts
@@ -67,12 +76,12 @@ def choose_font(book: FontBook, rng: Generator, text: str, language: str, ink: I
 
 def set_text(
     text: str, font: FontInfo, book: FontBook, language: str, rng: Generator, room: tuple[float, float],
-    smallest: float, largest: float,
+    smallest: float, largest: float, upright: bool = True,
 ) -> Written:  # fmt: skip
-    """Laid out in a room of (width, height) pixels of the surface. Raises OverflowingError, UndrawableError."""
+    """Laid out in a room of (width, height) pixels of the surface; `upright`: in columns too. Raises OverflowingError, UndrawableError."""
     width, height = room
     wide = is_wide(language)
-    direction: Direction = "vertical" if wide and height > 1.2 * width and rng.random() < 0.6 else "horizontal"
+    direction: Direction = "vertical" if upright and wide and height > 1.2 * width and rng.random() < 0.6 else "horizontal"
     short = len(text) <= (16 if wide else 40)
     align: Align = "center" if short or rng.random() < 0.4 else "start"
     setting = Setting(
@@ -85,11 +94,29 @@ def set_text(
         language=language,
     )
     block = fit(text, setting, width, height, smallest, max(smallest, largest))
-    return Written(block, font, language)
+    return Written(_balanced(block) if align == "center" else block, font, language)
+
+
+def _balanced(block: Block) -> Block:
+    """The same lines, none nearly empty: set to the narrowest measure that takes no further line."""
+    if not 1 < block.line_count <= 6:
+        return block
+    setting = block.setting
+    measure = block.height if setting.direction == "vertical" else block.width
+    best, low, high = block, 0.5 * measure, measure
+    for _ in range(5):
+        middle = (low + high) / 2
+        try:
+            narrower = lay_out(block.text, setting, middle)
+        except OverflowingError:
+            low = middle
+            continue
+        if narrower.line_count > block.line_count:
+            low = middle
+        else:
+            best, high = narrower, middle
+    return best
 
 
 def _one(rng: Generator, names: list[str]) -> str:
     return names[int(rng.integers(len(names)))]
-
-
-__all__ = ["OverflowingError", "Written", "choose_font", "choose_text", "is_wide", "least", "set_text"]

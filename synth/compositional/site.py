@@ -9,30 +9,35 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.compositional.places import Place, Seen, quad_in
-from synth.geometry import Floats
+from synth.geometry import Floats, apply
 
 HUNG = ("paper", "cardboard", "wood", "metal", "cloth", "glass", "chalkboard", "whiteboard", "neon", "billboard", "screen", "stone")
 LAID = ("paper", "cardboard", "wood", "cloth", "metal", "stone")
 POSTED = ("wood", "metal", "billboard", "chalkboard", "screen", "glass", "neon", "whiteboard", "cardboard", "stone")
-MOST_BUSY = 0.5  # share of edges that a board in the foreground may cover
-SMALLEST = 0.17  # of the picture's longer side: the shorter side of a surface
+MOST_BUSY = 0.1  # share of edges that a board on posts may cover
+NEAR = ("wood", "metal", "cloth", "glass", "chalkboard", "whiteboard", "neon", "billboard", "screen", "cardboard")
+SMOOTH = 4.5  # of a place that one would paint letters on
+SMALLEST = 0.15  # of the picture's longer side: the shorter side of a surface
 MOST_STRETCH = 2.5
 
 
 @dataclass(frozen=True)
 class Site:
     """`quad` (4, 2) in pixels of the photograph; `aspect`: width to height of the surface, seen from the front.
-    `stance`: hangs, lies, stands, direct. `materials`: what would not look odd there."""
+    `stance`: hangs, lies, stands, near, direct. `materials`: what would not look odd there. `posts`: where under
+    its lower edge posts stand, as shares of it."""
 
     quad: Floats
     aspect: float
     stance: str
     materials: tuple[str, ...]
     plane: str
+    posts: tuple[float, ...] = ()
 
 
-def choose_site(seen: Seen, shape: tuple[int, int], direct: float, rng: Generator) -> Site | None:
-    """A place that was found, or the foreground; None where neither will do."""
+def choose_site(seen: Seen, shape: tuple[int, int], direct: float, near: float, rng: Generator) -> Site | None:
+    """A place that was found, or the foreground; None where neither will do. `direct`: share of places that are written
+    on without a material; `near`: of photographs without a place, the share that becomes what is seen behind a board."""
     h, w = shape
     roomy = [p for p in seen.places if min((p.box[2] - p.box[0]) * w, (p.box[3] - p.box[1]) * h) > SMALLEST * 1.15 * max(h, w)]
     flat = [p for p in roomy if p.plane != "sky"]
@@ -41,7 +46,27 @@ def choose_site(seen: Seen, shape: tuple[int, int], direct: float, rng: Generato
         place = flat[int(rng.choice(len(flat), p=weights / weights.sum()))]
         return _on(place, seen, shape, direct, rng)
     sky = [p for p in roomy if p.plane == "sky"]
-    return _posted(seen, shape, sky[0] if sky else None, rng)
+    outdoors = sky or any(p.plane == "ground" and p.box[2] - p.box[0] > 0.5 for p in seen.places)
+    if outdoors and rng.random() < 0.75:
+        posted = _posted(seen, shape, sky[0] if sky else None, rng)
+        if posted is not None:
+            return posted
+    return _near(shape, rng) if rng.random() < near else None
+
+
+def _near(shape: tuple[int, int], rng: Generator) -> Site:
+    """Close to the camera, upright, the scene behind it out of focus."""
+    h, w = shape
+    aspect = float(rng.uniform(1.0, 1.8)) if w >= h else float(rng.uniform(0.75, 1.25))
+    height = min(0.78 * h, 0.8 * w / aspect) * float(rng.uniform(0.78, 1.0))
+    width = height * aspect
+    cx = w / 2 + float(rng.uniform(-1, 1)) * (0.46 * w - width / 2)
+    cy = h / 2 + float(rng.uniform(-0.3, 0.8)) * (0.46 * h - height / 2)
+    yaw, roll = float(rng.normal(0, 0.03)), float(rng.normal(0, 0.008))
+    u, v = width / 2, height / 2
+    points = np.array([(-u, -v * (1 - yaw)), (u, -v * (1 + yaw)), (u, v * (1 + yaw)), (-u, v * (1 - yaw))])
+    turned = points @ np.array([[1, roll], [-roll, 1]])
+    return Site(np.clip(turned + (cx, cy), 2, (w - 2, h - 2)), aspect, "near", NEAR, "front")
 
 
 def given_site(quad: Floats, direct: float, rng: Generator) -> Site:
@@ -61,14 +86,15 @@ def _on(place: Place, seen: Seen, shape: tuple[int, int], direct: float, rng: Ge
     h, w = shape
     x0, y0, x1, y1 = place.box
     box_aspect = (x1 - x0) * w / ((y1 - y0) * h)
-    painted = rng.random() < direct
+    painted = rng.random() < direct and place.rough < SMOOTH
     wished = float(np.exp(rng.uniform(np.log(0.62), np.log(2.1))))
     aspect = float(np.clip(np.sqrt(box_aspect * wished), 0.55, 2.6))
     fill = 0.97 if painted else float(rng.uniform(0.8, 0.95))
     quad, aspect = quad_in(place, seen.slopes, shape, aspect, fill, rng)
     lying = place.plane == "ground"
     stance = "direct" if painted else "lies" if lying else "hangs"
-    return Site(quad, aspect, stance, LAID if lying else HUNG, place.plane)
+    laid = LAID if y1 > 0.85 else tuple(m for m in LAID if m != "paper")  # a sheet far off would be a giant's
+    return Site(quad, aspect, stance, laid if lying else HUNG, place.plane)
 
 
 def _posted(seen: Seen, shape: tuple[int, int], sky: Place | None, rng: Generator) -> Site | None:
@@ -86,15 +112,15 @@ def _posted(seen: Seen, shape: tuple[int, int], sky: Place | None, rng: Generato
             height, width = 0.6 * h, 0.6 * h * aspect
         cx = float(np.clip((x0 + x1) / 2, width / 2 + 4, w - width / 2 - 4))
         cy = float(np.clip((y0 + y1) / 2, height / 2 + 0.03 * h, h * 0.92 - height / 2))
+        if _covered(seen, (cx / w, cy / h), (width / w, height / h)) > MOST_BUSY:
+            return None
     else:
         spots = []
         for cx_share in np.linspace(width / w / 2 + 0.03, 1 - width / w / 2 - 0.03, 7):
             for cy_share in np.linspace(0.52, max(0.53, 0.9 - height / h / 2), 3):
-                rows = slice(max(0, int((cy_share - height / h / 2) * 16)), max(1, int((cy_share + height / h / 2) * 16)))
-                columns = slice(max(0, int((cx_share - width / w / 2) * 16)), max(1, int((cx_share + width / w / 2) * 16)))
-                part = seen.busy[rows, columns]
-                spots.append((float(part.mean()) + 0.5 * float(part.max() >= 0.999), float(cx_share), float(cy_share)))
-        busy, cx_share, cy_share = min(spots)
+                covered = _covered(seen, (cx_share, cy_share), (width / w, height / h))
+                spots.append((covered, float(cx_share), float(cy_share)))
+        busy, cx_share, cy_share = min(spots)  # a part that is nothing but edges is someone's face
         if busy > MOST_BUSY:
             return None
         cx, cy = cx_share * w, cy_share * h
@@ -102,7 +128,19 @@ def _posted(seen: Seen, shape: tuple[int, int], sky: Place | None, rng: Generato
     u, v = width / 2, height / 2
     quad = np.array([(-u, -v - u * yaw), (u, -v + u * yaw), (u, v - u * yaw), (-u, v + u * yaw)]) + (cx, cy)
     quad = np.clip(quad, 2, np.array([w - 2, h - 2]))
-    return Site(quad, float(width / height), "stands", POSTED, "front")
+    for posts in ((0.16, 0.84), (0.5,), (0.3, 0.7)):
+        feet = [(cx / w + (share - 0.5) * width / w, (cy / h + height / h / 2 + 1) / 2) for share in posts]
+        if all(_covered(seen, foot, (0.02, 2 * (1 - foot[1]))) < 0.5 for foot in feet):
+            return Site(quad, float(width / height), "stands", POSTED, "front", posts)
+    return None
+
+
+def _covered(seen: Seen, middle: tuple[float, float], size: tuple[float, float]) -> float:
+    """How much there is to see where a board would stand; more than anything where someone is."""
+    n = len(seen.busy)
+    spans = [slice(max(0, int((m - s / 2) * n)), max(1, int(np.ceil((m + s / 2) * n)))) for m, s in zip(middle, size, strict=True)]
+    part = seen.busy[spans[1], spans[0]]
+    return float(part.mean()) + 0.5 * float(part.max() >= 0.999)
 
 
 def position(quad: Floats, shape: tuple[int, int]) -> str:
@@ -115,8 +153,6 @@ def position(quad: Floats, shape: tuple[int, int]) -> str:
 
 def stretch(to_photo: Floats, h: int, w: int) -> float:
     """By how much the aspect of a small square changes at the worst corner or the middle, at least 1."""
-    from synth.geometry import apply
-
     worst = 1.0
     for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0.5, 0.5)):
         at = np.array([[x * w, y * h], [x * w + 1, y * h], [x * w, y * h + 1]])

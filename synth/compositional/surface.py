@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from synth.compositional.blend import raise_by
 from synth.compositional.noise import Colour, Field, Rgb
 
 #: Writes the mask (h, w) on the surface (h, w, 3) in place; `em` is the size of the writing in pixels.
@@ -83,3 +84,14 @@ def edge_distance(h: int, w: int) -> NDArray[np.float32]:
     y = np.minimum(np.arange(h), np.arange(h)[::-1]).astype(np.float32)[:, None]
     x = np.minimum(np.arange(w), np.arange(w)[::-1]).astype(np.float32)[None, :]
     return np.minimum(y, x)
+
+
+def bevel(rgb: Rgb, share: float, amount: int) -> None:
+    """A rim lit from the top left, in place: `share` of the shorter side wide, `amount` brighter or darker."""
+    h, w = rgb.shape[:2]
+    side = max(2.0, min(h, w) * share)
+    x, y = np.arange(w, dtype=np.float32)[None, :], np.arange(h, dtype=np.float32)[:, None]
+    near = np.minimum(x, y)
+    lit = near <= np.minimum(w - 1 - x, h - 1 - y)
+    step = np.clip(1 - edge_distance(h, w) / np.float32(side), 0, 1) * np.where(lit, amount, -amount * 1.2)
+    raise_by(rgb, step.astype(np.int16))

@@ -31,8 +31,8 @@ def cloth(rng: Generator, h: int, w: int) -> Surface:
     x, y = np.arange(w, dtype=np.float32)[None, :], np.arange(h, dtype=np.float32)[:, None]
     turn = np.float32(2 * np.pi / pitch)
     over = np.cos(x * turn) * np.cos(y * turn)
-    uneven = (streaks(rng, h, w, w * 0.2, pitch / 2).astype(np.float32) - 128) * np.float32(0.0007)
-    uneven += (streaks(rng, w, h, h * 0.2, pitch / 2).astype(np.float32).T - 128) * np.float32(0.0007)
+    uneven = (streaks(rng, h, w, w * 0.2, pitch / 2).astype(np.float32) - 128) * np.float32(0.00045)
+    uneven += (streaks(rng, w, h, h * 0.2, pitch / 2).astype(np.float32).T - 128) * np.float32(0.00045)
     folds = clouds(rng, w, h, float(rng.uniform(2.0, 4.5)), 2, stretch=float(rng.uniform(3, 7))).T
     light = 1 + np.float32(0.06) * over + uneven + folds * np.float32(rng.uniform(0.06, 0.14))
     light += normal(rng, h, w) * np.float32(0.0007)

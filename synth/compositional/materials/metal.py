@@ -7,10 +7,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from synth.compositional.blend import mix, raise_by, shade
+from synth.compositional.blend import mix, shade
 from synth.compositional.inks import carved, painted, printed, raised
 from synth.compositional.noise import Colour, Rgb, clouds, gradient, normal, plain, scratches, streaks, varied
-from synth.compositional.surface import Ink, Surface, edge_distance, inset, rounded
+from synth.compositional.surface import Ink, Surface, bevel, edge_distance, inset, rounded
 
 BARE: tuple[tuple[str, Colour], ...] = (
     ("a brushed steel plate", (186, 190, 194)),
@@ -39,7 +39,7 @@ def _bare(rng: Generator, h: int, w: int) -> Surface:
     light += clouds(rng, h, w, 3, 2, stretch=3) * np.float32(0.03)
     shade(rgb, light)
     mix(rgb, (255, 255, 255), cv2.convertScaleAbs(scratches(rng, h, w, int(rng.integers(3, 14)), min(h, w) * 0.3, 0.05), alpha=0.13))
-    _edge(rgb, 0.016)
+    bevel(rgb, 0.014, 46)
     _screws(rgb, rng)
     radius = round(min(h, w) * float(rng.choice((0.0, 0.02, 0.06))))
     if colour[0] < 100:
@@ -70,7 +70,7 @@ def _enamel(rng: Generator, h: int, w: int) -> Surface:
         hole = rounded(h - 2 * (gap + line), w - 2 * (gap + line), max(2, radius - line))
         frame[gap + line : h - gap - line, gap + line : w - gap - line] -= hole
         mix(rgb, ink, frame)
-    _edge(rgb, 0.010)
+    bevel(rgb, 0.010, 40)
     _rust(rgb, rng)
     _screws(rgb, rng)
     inks = (Ink("enamelled", ink, painted(ink, 0.03)), Ink("printed", ink, printed(ink, 0.98, 0.02)))
@@ -83,13 +83,6 @@ def _sheen(rng: Generator, h: int, w: int) -> NDArray[np.float32]:
     at, width = float(rng.uniform(-0.6, 0.6)), float(rng.uniform(0.2, 0.5))
     band: NDArray[np.float32] = np.exp(-(((along - at) / width) ** 2)) - np.float32(0.4)
     return band
-
-
-def _edge(rgb: Rgb, share: float) -> None:
-    h, w = rgb.shape[:2]
-    bevel = 1 - np.clip(edge_distance(h, w) / max(2.0, min(h, w) * share), 0, 1)
-    facing = np.where(np.arange(h)[:, None] + np.arange(w)[None, :] * (h / w) < h, 52, -52)
-    raise_by(rgb, (bevel * facing).astype(np.int16))
 
 
 def _screws(rgb: Rgb, rng: Generator) -> None:

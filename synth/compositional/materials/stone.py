@@ -7,19 +7,17 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from synth.compositional.blend import mix, raise_by, shade
+from synth.compositional.blend import mix, shade
 from synth.compositional.inks import carved, raised
 from synth.compositional.noise import Colour, clouds, coloured, grain, normal, to_field
-from synth.compositional.surface import Ink, Surface, edge_distance, inset, whole
+from synth.compositional.surface import Ink, Surface, bevel, inset, whole
 
 GILT: Colour = (214, 172, 84)
 
 
 def stone(rng: Generator, h: int, w: int) -> Surface:
     kind, rgb, dark = (_marble, _granite, _black_granite, _sandstone)[int(rng.integers(4))](rng, h, w)
-    bevel = 1 - np.clip(edge_distance(h, w) / max(2.0, min(h, w) * 0.02), 0, 1)
-    facing = np.where(np.arange(h)[:, None] < h / 2, 40, -50)
-    raise_by(rgb, (bevel * facing).astype(np.int16))
+    bevel(rgb, 0.02, 36)
     if dark:
         inks: tuple[Ink, ...] = (
             Ink("carved", GILT, carved(GILT, 0.8, 0.95)),

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from synth.compositional.blend import raise_by, shade
+from synth.compositional.blend import shade
 from synth.compositional.inks import burnt, carved, painted
 from synth.compositional.noise import Colour, clouds, coloured, grain, streaks, to_field
-from synth.compositional.surface import Ink, Surface, edge_distance, inset, rounded
+from synth.compositional.surface import Ink, Surface, bevel, inset, rounded
 
 Stops = tuple[Colour, ...]
 TIMBER: tuple[tuple[str, Stops], ...] = (
@@ -40,9 +40,7 @@ def wood(rng: Generator, h: int, w: int) -> Surface:
         away = np.abs(np.arange(h) - seam).astype(np.float32)[:, None]
         light *= 1 - 0.72 * np.exp(-((away / gap) ** 2)) - 0.12 * np.exp(-away / (4 * gap))
     shade(rgb, light)
-    bevel = np.clip(edge_distance(h, w) / max(2.0, short * 0.018), 0, 1)
-    lit = np.where(np.arange(h)[:, None] < h / 2, 34, -46)
-    raise_by(rgb, ((1 - bevel) * lit).astype(np.int16))
+    bevel(rgb, 0.014, 30)
     radius = round(short * float(rng.choice((0.0, 0.0, 0.03, 0.08))))
     dark = name in ("walnut", "green", "blue", "cherry")
     kind = f"a {name} wooden board" if name not in ("weathered", "oak") else f"{_a(name)} {name} wooden board"
