@@ -160,6 +160,42 @@ for _name, _doc in DOCS.items():
 
 
 @synth.command()
+def plan(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The plan, for synth pure --plan.")] = Path("plan.json"),
+    times: Annotated[int, typer.Option("--times", min=1, help="How often each character is to be drawn.")] = 10,
+    each_in: Annotated[int, typer.Option("--each-in", min=1, help="In how many fonts at least.")] = 3,
+    per_image: Annotated[int, typer.Option("--per-image", min=1, help="Characters of an image at most.")] = 100,
+    flattened: Annotated[int, typer.Option("--flattened", min=0, help="Images of rare words to add.")] = 0,
+    chars: Annotated[
+        Path | None, typer.Option("--chars", help="Text file of the characters; the standard's 8,105 if none.")
+    ] = None,
+    lake: Annotated[
+        str | None, typer.Option("--lake", "-L", help="Count what its synthetic images have already.")
+    ] = None,
+    corpus: CorpusOption = None,
+    fonts: FontsOption = None,
+    language: Annotated[str, typer.Option("--language", "-l", help="Whose forms of the characters.")] = "zh-Hans",
+    seed: Annotated[int, typer.Option("--seed", "-s", min=0, help="Equal arguments give an equal plan.")] = 0,
+) -> None:
+    """Choose what to draw so that coverage grows where it is thinnest; say what it reaches before anything is drawn.
+
+    Example: [bold]glyphmill synth plan --times 10 --each-in 3 --corpus poems/ --out plan.json[/bold]
+    """
+    from pipelines.synthesising import planning
+    from pipelines.synthesising.wish import places
+
+    for line in planning.plan(
+        out,
+        planning.Goal(times, each_in, per_image, flattened, language, seed),
+        characters=chars,
+        lake=lake,
+        corpora=places(corpus),
+        fonts=places(fonts),
+    ):
+        typer.echo(line)
+
+
+@synth.command()
 def sheet(
     strategy: Annotated[StrategyName | None, typer.Argument(help="Of the lake all if none.")] = None,
     lake: Annotated[
