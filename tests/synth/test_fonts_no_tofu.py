@@ -131,3 +131,50 @@ def test_a_text_is_drawn_whole_or_not_at_all() -> None:
             assert 0 not in [g.codepoint for g in buffer.glyph_infos], (info.name, text)
             assert info.language in (language, "und", "zh-Hans", "zh-Hant-HK")
         assert offered or language not in ("zh-Hans", "en")
+
+
+@pytest.fixture(scope="module")
+def whole_standard(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A corpus of the 8,105 characters, in no order, some forty times over, in paragraphs of all lengths."""
+    rng = np.random.default_rng(8105)
+    paragraphs: list[str] = []
+    for _ in range(40):
+        shuffled = rng.permutation(codes(STANDARD))
+        cuts = np.sort(rng.choice(len(shuffled), size=200, replace=False))
+        paragraphs += ["".join(map(chr, part.tolist())) + "。" for part in np.split(shuffled, cuts) if len(part) > 1]
+    file = tmp_path_factory.mktemp("standard") / "standard.txt"
+    file.write_text("\n\n".join(paragraphs), encoding="utf-8")
+    return str(file)
+
+
+def test_no_page_shows_tofu(whole_standard: str) -> None:
+    """Pages of the whole standard: each character has a box with ink in the picture, and in one of the faces that
+    drew the page it is neither white nor .notdef."""
+    from synth.pure.strategy import Pure
+    from synth.sample import Rejected
+
+    pure = Pure(corpora=(whole_standard,), languages=(("zh", 1.0),))
+    pure.check()
+    book()
+    named = {info.name: info for info in open_book().fonts}
+    seen: dict[str, set[str]] = {}
+    rejected: list[Rejected] = []
+    samples = 10_000 if SOAK else 120
+    for index in range(samples):
+        sample = pure.draw(5, index)
+        if isinstance(sample, Rejected):
+            rejected.append(sample)
+            continue
+        (placed,) = sample.texts
+        assert len(placed.fonts) == 1
+        seen.setdefault(placed.fonts[0], set()).update(placed.text)
+        shown = {n for start, end in zip(placed.starts, placed.ends, strict=True) for n in range(start, end)}
+        assert all(n in shown for n, c in enumerate(placed.text) if not c.isspace()), index
+        for quad in placed.character_quads():
+            (x0, y0), (x1, y1) = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
+            assert np.ptp(sample.image[y0:y1, x0:x1].max(axis=2)) > 8 or np.ptp(sample.image[y0:y1, x0:x1]) > 8, index
+    for name, characters in seen.items():
+        assert "".join(undrawn(named[name], "".join(c for c in characters if not c.isspace()))) == "", name
+    assert len(rejected) < samples / 20, [r.detail for r in rejected[:5]]
+    if SOAK:
+        assert set().union(*seen.values()) >= set(STANDARD)
