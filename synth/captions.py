@@ -1,8 +1,8 @@
 """Captions of drawn pictures, composed from what is known of them, in English and Chinese.
 
-A caption is made with `<>` where the writing goes and filled last, so that nothing that words a caption ever retypes the
-text. The quotation marks are chosen so that annotate/captions/quotes.py finds exactly the text between them, also where
-it has quotation marks of its own.
+A caption is made with `<>` where the writing goes and filled last, so that nothing that words a caption ever retypes
+the text. The quotation marks are chosen so that annotate/captions/quotes.py finds exactly the text between them, also
+where it has quotation marks of its own.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _COLOURS: tuple[tuple[str, str, Colour], ...] = (
     ("brown", "棕色", (100, 58, 30)), ("dark brown", "深棕色", (48, 28, 16)),
 )  # fmt: skip
 _LETTERS = {
-    "sans": ("sans-serif", "黑体"), "serif": ("serif", "宋体"), "kai": ("brush-style", "楷体"), "mono": ("monospaced", "等宽"),
-    "hand": ("handwritten-style", "手写体"), "display": ("decorative", "美术体"),
+    "sans": ("sans-serif", "黑体"), "serif": ("serif", "宋体"), "kai": ("brush-style", "楷体"),
+    "mono": ("monospaced", "等宽体"), "hand": ("handwritten-style", "手写体"), "display": ("decorative", "美术体"),
 }  # fmt: skip
 _PLACES: dict[str, tuple[str, str]] = {
     "left": ("on the left", "左侧"), "right": ("on the right", "右侧"), "center": ("in the middle", "中央"),
@@ -70,7 +70,11 @@ _STANCES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 _BLURRED = {
-    "en": (" The scene is out of focus.", " All of this lies blurred in the background.", " The background is blurred."),
+    "en": (
+        " The scene is out of focus.",
+        " All of this lies blurred in the background.",
+        " The background is blurred.",
+    ),
     "zh": ("，背景虚化", "，这些都虚化在背景中", "，背景模糊"),
 }
 _EN_SCENE = (
@@ -138,10 +142,10 @@ def caption(
 ) -> str:
     """A caption that quotes every one of `texts`, the first as the main one; see `quotable` for how.
 
-    `surface`: what bears them, a noun phrase of the language ("a wooden board", "一块木牌"). `scene`: a caption of the rest
-    of the picture in the language, empty for none. `way`: of WAYS. `letters`: a font's kind. `stance`: stands, hangs, lies,
-    near, close (the surface is all there is to see) or direct (written on a thing of the scene). `blurred`: the scene is
-    out of focus behind it.
+    `surface`: what bears them, a noun phrase of the language ("a wooden board", "一块木牌"). `scene`: a caption of the
+    rest of the picture in the language, empty for none. `way`: of WAYS. `letters`: a font's kind. `stance`: stands, hangs,
+    lies, near, close (the surface is all there is to see) or direct (written on a thing of the scene). `blurred`: the
+    scene is out of focus behind it.
     Raises ValueError where there is no text, or no quotation marks can hold one.
     """
     if not texts or not any(t.strip() for t in texts):
@@ -212,7 +216,11 @@ def _words(
         if way == "raised":
             in_colour = ""
     else:
-        in_colour = f"，文字为{''.join(style)}" + ("字体" if style and not style[-1].endswith(("体", "色")) else "") if style else ""
+        in_colour = (
+            f"，文字为{''.join(style)}" + ("字体" if style and not style[-1].endswith(("体", "色")) else "")
+            if style
+            else ""
+        )
     return {
         "surface": surface,
         "Surface": surface[:1].upper() + surface[1:],
@@ -229,7 +237,8 @@ def _joined(style: Sequence[str]) -> str:
 
 
 def _fill(line: str, more: str, texts: Sequence[tuple[str, bool]], marks: tuple[str, str], language: Language) -> str:
-    """The writing put where `<>` stands; what is quoted may hold `<>` itself, so the line is cut there, never searched."""
+    """The writing put where `<>` stands; what is quoted may hold `<>` itself, so the line is cut there, never
+    searched."""
     shown = []
     for text, is_whole in texts:
         begins = "" if is_whole else ("a long text that begins " if language == "en" else "开头为")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from synth.compositional.noise import Colour, Field, Rgb
+from synth.compositional.noise import Colour, Field, Real, Rgb
 
 
-def three(field: NDArray[np.generic]) -> NDArray[np.generic]:
-    return cv2.merge([field, field, field])  # type: ignore[return-value]
+def three(field: Real) -> Real:
+    return cv2.merge([field, field, field])
 
 
 def mix(canvas: Rgb, colour: Colour | Rgb, alpha: Field) -> None:
@@ -22,18 +21,18 @@ def mix(canvas: Rgb, colour: Colour | Rgb, alpha: Field) -> None:
     cv2.add(under, cv2.multiply(colour, opaque, scale=1 / 255), dst=canvas)
 
 
-def shade(canvas: Rgb, light: NDArray[np.float32]) -> None:
+def shade(canvas: Rgb, light: Real) -> None:
     """Multiplies by `light` (h, w) float32, 1 changes nothing."""
     field = cv2.convertScaleAbs(light, alpha=128)
     cv2.multiply(canvas, three(field), dst=canvas, scale=1 / 128)
 
 
-def raise_by(canvas: Rgb, amount: NDArray[np.int16]) -> None:
+def raise_by(canvas: Rgb, amount: Real) -> None:
     """Adds signed steps of brightness (h, w) int16."""
     cv2.add(canvas, three(amount), dst=canvas, dtype=cv2.CV_8U)
 
 
-def relief(mask: Field, depth: float) -> NDArray[np.int16]:
+def relief(mask: Field, depth: float) -> Real:
     """Light on a relief of the mask seen from above, lit from the top left: positive where it faces the light.
 
     (h, w) int16, about -255..255. `depth` in pixels is how wide its slopes are.
@@ -42,7 +41,7 @@ def relief(mask: Field, depth: float) -> NDArray[np.int16]:
     gap = max(1, round(depth * 0.7))
     padded = cv2.copyMakeBorder(soft, gap, gap, gap, gap, cv2.BORDER_REPLICATE)
     h, w = mask.shape
-    return cv2.subtract(padded[2 * gap : 2 * gap + h, 2 * gap : 2 * gap + w], padded[:h, :w], dtype=cv2.CV_16S)  # type: ignore[return-value]
+    return cv2.subtract(padded[2 * gap : 2 * gap + h, 2 * gap : 2 * gap + w], padded[:h, :w], dtype=cv2.CV_16S)
 
 
 def soft_blur(field: Field, sigma: float) -> Field:
@@ -50,10 +49,10 @@ def soft_blur(field: Field, sigma: float) -> Field:
     factor = max(1, int(sigma / 2))
     h, w = field.shape[:2]
     if factor == 1:
-        return cv2.GaussianBlur(field, (0, 0), max(sigma, 0.3))  # type: ignore[return-value]
+        return cv2.GaussianBlur(field, (0, 0), max(sigma, 0.3))
     small = cv2.resize(field, (max(1, w // factor), max(1, h // factor)), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), sigma / factor)
-    return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    return cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
 def luminance(colour: Colour) -> float:

@@ -6,9 +6,9 @@ import unicodedata
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from synth.compositional.blend import luminance
+from synth.compositional.noise import Field, as_colour
 from synth.geometry import Floats
 from synth.placed import Placed
 from synth.sample import Rejected
@@ -17,7 +17,7 @@ SMALLEST = 10.0  # pixels: the larger side of a letter or ideograph
 LEAST_CONTRAST = 1.7  # luminance ratio of the 15 % darkest and brightest pixels in a line's box
 
 
-def judge(picture: NDArray[np.uint8], placed: Placed) -> Rejected | None:
+def judge(picture: Field, placed: Placed) -> Rejected | None:
     """None where all is well."""
     quads = placed.character_quads()
     h, w = picture.shape[:2]
@@ -36,15 +36,15 @@ def judge(picture: NDArray[np.uint8], placed: Placed) -> Rejected | None:
 
 def smallest_letter(placed: Placed, quads: Floats) -> float:
     """The larger side of the smallest letter, digit or ideograph in pixels; marks and punctuation do not count."""
-    sides = np.stack([np.linalg.norm(quads - np.roll(quads, -1, axis=1), axis=2)[:, i] for i in (0, 1)], axis=1).max(axis=1)
-    counted = [
-        unicodedata.category(placed.text[s])[0] in "LN" for s in placed.starts.tolist()
-    ]
+    sides = np.stack([np.linalg.norm(quads - np.roll(quads, -1, axis=1), axis=2)[:, i] for i in (0, 1)], axis=1).max(
+        axis=1
+    )
+    counted = [unicodedata.category(placed.text[s])[0] in "LN" for s in placed.starts.tolist()]
     kept = sides[np.array(counted, dtype=bool)]
     return float(kept.min()) if len(kept) else float(sides.max())
 
 
-def line_contrast(picture: NDArray[np.uint8], quad: Floats) -> float:
+def line_contrast(picture: Field, quad: Floats) -> float:
     """Ratio of the brightest to the darkest parts within the quad, as WCAG counts it; hues count through luminance, and
     a colour step of equal brightness by its distance instead."""
     x0, y0 = np.maximum(np.floor(quad.min(axis=0)), 0).astype(int)
@@ -57,5 +57,5 @@ def line_contrast(picture: NDArray[np.uint8], quad: Floats) -> float:
     grey = cv2.cvtColor(some[None], cv2.COLOR_RGB2GRAY)[0]
     low, high = np.percentile(grey, (12, 88))
     dark, bright = some[grey <= low].mean(axis=0), some[grey >= high].mean(axis=0)
-    a, b = luminance(tuple(bright)), luminance(tuple(dark))
+    a, b = luminance(as_colour(bright)), luminance(as_colour(dark))
     return float((a + 0.05) / (b + 0.05))

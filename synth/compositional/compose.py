@@ -5,11 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from synth.compositional.blend import mix, shade, soft_blur, three
 from synth.compositional.light import Light, expose, grainy, in_the_open, shading
-from synth.compositional.noise import Colour, Field, Rgb
+from synth.compositional.noise import Colour, Field, Rgb, as_colour, toned
 from synth.compositional.surface import Surface
 from synth.geometry import Floats, apply, translation
 
@@ -28,13 +27,13 @@ def around(quad: Floats, shape: tuple[int, int], margin: float) -> tuple[int, in
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def warp(picture: NDArray[np.uint8], to_photo: Floats, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def warp(picture: Field, to_photo: Floats, box: tuple[int, int, int, int]) -> Field:
     """The part of the photograph's plane in `box` on which the surface's pixels fall; 0 where none do.
 
     Coordinates are of pixels' corners, OpenCV's of their middles: hence the half."""
     x0, y0, x1, y1 = box
     matrix = translation(-x0 - 0.5, -y0 - 0.5) @ to_photo @ translation(0.5, 0.5)
-    return cv2.warpPerspective(picture, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    return cv2.warpPerspective(picture, matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
 
 
 def warp_surface(rgb: Rgb, alpha: Field, to_photo: Floats, box: tuple[int, int, int, int]) -> tuple[Rgb, Field]:
@@ -42,7 +41,7 @@ def warp_surface(rgb: Rgb, alpha: Field, to_photo: Floats, box: tuple[int, int, 
     matrix = translation(-x0 - 0.5, -y0 - 0.5) @ to_photo @ translation(0.5, 0.5)
     size = (x1 - x0, y1 - y0)
     colours = cv2.warpPerspective(rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return colours, cv2.warpPerspective(alpha, matrix, size, flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    return colours, cv2.warpPerspective(alpha, matrix, size, flags=cv2.INTER_LINEAR)
 
 
 def lay(
@@ -88,12 +87,12 @@ def _side(colours: Rgb, alpha: Field) -> Colour:
     """The colour of the surface's rim."""
     rim = cv2.subtract(alpha, cv2.erode(alpha, np.ones((5, 5), np.uint8)))
     mean = cv2.mean(colours, rim)[:3]
-    return tuple(round(c * 0.55) for c in mean)  # type: ignore[return-value]
+    return toned(as_colour(mean), 0.55)
 
 
 def moved(mask: Field, dx: float, dy: float) -> Field:
     h, w = mask.shape
-    return cv2.warpAffine(mask, np.array([[1, 0, dx], [0, 1, dy]], np.float64), (w, h))  # type: ignore[return-value]
+    return cv2.warpAffine(mask, np.array([[1, 0, dx], [0, 1, dy]], np.float64), (w, h))
 
 
 def _shadow(ground: Rgb, alpha: Field, thick: float, short: float, source: float, lying: bool) -> None:
@@ -110,7 +109,7 @@ def _flank(ground: Rgb, alpha: Field, thick: float, side: Colour, light: Light, 
     strip = np.empty((1, 1, 3), np.uint8)
     strip[:] = side
     expose(strip, light, there, 0.0)
-    colour: Colour = tuple(int(c) for c in strip[0, 0])  # type: ignore[assignment]
+    colour: Colour = as_colour(strip[0, 0])
     steps = max(1, round(thick))
     thickness = alpha
     for step in range(1, steps + 1):

@@ -9,11 +9,12 @@ from numpy.random import Generator
 from synth.compositional.blend import contrast, mix, three
 from synth.compositional.compose import around, outline, warp
 from synth.compositional.light import Light
-from synth.compositional.noise import Colour, Field, Rgb, clouds, grain, to_field
+from synth.compositional.noise import Colour, Field, Rgb, as_colour, clouds, grain, to_field
 from synth.geometry import Floats, apply
 
 PAINTS: tuple[Colour, ...] = (
-    (242, 240, 232), (28, 28, 30), (178, 28, 32), (24, 60, 140), (240, 196, 50), (20, 96, 64), (232, 110, 36), (88, 36, 110),
+    (242, 240, 232), (28, 28, 30), (178, 28, 32), (24, 60, 140), (240, 196, 50), (20, 96, 64), (232, 110, 36),
+    (88, 36, 110),
 )  # fmt: skip
 
 
@@ -26,12 +27,14 @@ def paint_for(photo: Rgb, quad: Floats, rng: Generator) -> Colour | None:
     """A paint that shows on this ground, None where none does: there it is grey and uneven."""
     x0, y0, x1, y1 = around(quad, photo.shape[:2], 0)
     mean = cv2.mean(photo[y0:y1, x0:x1])[:3]
-    ground: Colour = tuple(round(c) for c in mean)  # type: ignore[assignment]
+    ground: Colour = as_colour(mean)
     good = [p for p in PAINTS if contrast(p, ground) > 3.2]
     return good[int(rng.integers(len(good)))] if good else None
 
 
-def paint(photo: Rgb, mask: Field, to_photo: Floats, colour: Colour, light: Light, poisson: bool, rng: Generator) -> None:
+def paint(
+    photo: Rgb, mask: Field, to_photo: Floats, colour: Colour, light: Light, poisson: bool, rng: Generator
+) -> None:
     """In place. `poisson`: gradients of the paint's edge are set into the photograph's own (Perez et al., 2003), which
     keeps all of its texture; otherwise the paint is multiplied by the brightness of what is under it."""
     h, w = mask.shape
@@ -46,7 +49,9 @@ def paint(photo: Rgb, mask: Field, to_photo: Floats, colour: Colour, light: Ligh
     grey = cv2.cvtColor(ground, cv2.COLOR_RGB2GRAY)
     mean = max(20.0, float(np.median(grey)))
     texture = np.clip(grey.astype(np.float32) / mean, 0.45, 1.5)
-    exposed = [c * float(wh) / 255 * (0.75 + 0.25 * min(1.0, mean / 140)) for c, wh in zip(colour, light.white, strict=True)]
+    exposed = [
+        c * float(wh) / 255 * (0.75 + 0.25 * min(1.0, mean / 140)) for c, wh in zip(colour, light.white, strict=True)
+    ]
     coat = cv2.multiply(np.full((gh, gw, 3), exposed, np.float32), three(texture))
     painted = cv2.convertScaleAbs(coat)
     worn = to_field(clouds(rng, gh, gw, 9, 3), 244, 26)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.compositional.blend import mix
-from synth.compositional.noise import Colour, Rgb, normal
+from synth.compositional.noise import Colour, Rgb, normal, toned
 from synth.geometry import Floats, apply
 
 PINS: tuple[Colour, ...] = ((190, 30, 36), (34, 84, 168), (236, 190, 40), (30, 130, 76), (238, 238, 236))
@@ -27,7 +27,8 @@ def behind(
 
 
 def tape(canvas: Rgb, to_photo: Floats, h: int, w: int, level: float, rng: Generator) -> None:
-    """Strips over the corners of a sheet of (h, w), or one over its upper edge; `level` 0..1: how bright it is there."""
+    """Strips over the corners of a sheet of (h, w), or one over its upper edge; `level` 0..1: how bright it is
+    there."""
     short = min(h, w)
     long, wide = short * float(rng.uniform(0.16, 0.22)), short * float(rng.uniform(0.05, 0.07))
     spots = [(0.0, 0.0, -45.0), (w, 0.0, 45.0), (w, h, -45.0), (0.0, h, 45.0)]
@@ -35,13 +36,13 @@ def tape(canvas: Rgb, to_photo: Floats, h: int, w: int, level: float, rng: Gener
         spots = [(w / 2, 0.0, 90.0)]
     elif rng.random() < 0.5:
         spots = spots[:2]
-    tone = tuple(round(c * level) for c in ((232, 226, 200), (222, 226, 228))[int(rng.integers(2))])
+    tone = toned(((232, 226, 200), (222, 226, 228))[int(rng.integers(2))], level)
     for x, y, degrees in spots:
         angle = np.deg2rad(degrees + float(rng.uniform(-9, 9)))
         along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
         ends = np.array([-long * along - wide * across, long * along - wide * across, long * along + wide * across,
                          -long * along + wide * across]) / 2  # fmt: skip
-        _patch(canvas, apply(to_photo, ends + np.array([x, y])), tone, 150)  # type: ignore[arg-type]
+        _patch(canvas, apply(to_photo, ends + np.array([x, y])), tone, 150)
 
 
 def pins(canvas: Rgb, to_photo: Floats, h: int, w: int, level: float, rng: Generator) -> None:
@@ -52,18 +53,18 @@ def pins(canvas: Rgb, to_photo: Floats, h: int, w: int, level: float, rng: Gener
     there = apply(to_photo, spots)
     size = float(np.linalg.norm(apply(to_photo, spots[:1] + np.array([short * 0.026, 0]))[0] - there[0]))
     r = max(2, round(size))
-    colour: Colour = tuple(round(c * level) for c in PINS[int(rng.integers(len(PINS)))])  # type: ignore[assignment]
+    colour = toned(PINS[int(rng.integers(len(PINS)))], level)
     for x, y in np.rint(there).astype(int).tolist():
         shadow = np.zeros(canvas.shape[:2], np.uint8)[max(0, y - 4 * r) : y + 4 * r, max(0, x - 4 * r) : x + 4 * r]
         oy, ox = max(0, y - 4 * r), max(0, x - 4 * r)
         part = canvas[oy : oy + shadow.shape[0], ox : ox + shadow.shape[1]]
         if not part.size:
             continue
-        cv2.circle(shadow, (x - ox + r // 2, y - oy + r), r, 130, -1, cv2.LINE_AA)
+        cv2.circle(shadow, (x - ox + r // 2, y - oy + r), r, (130,), -1, cv2.LINE_AA)
         blended = np.ascontiguousarray(part)
         mix(blended, (0, 0, 0), cv2.GaussianBlur(shadow, (0, 0), max(0.6, r / 2.5)))
         part[:] = blended
-        darker = tuple(round(c * 0.62) for c in colour)
+        darker = toned(colour, 0.62)
         cv2.circle(canvas, (x, y), r, darker, -1, cv2.LINE_AA)
         cv2.circle(canvas, (x - r // 5, y - r // 5), max(1, round(r * 0.72)), colour, -1, cv2.LINE_AA)
         cv2.circle(canvas, (x - r // 3, y - r // 3), max(1, r // 4), (250, 250, 250), -1, cv2.LINE_AA)
@@ -76,7 +77,7 @@ def _patch(canvas: Rgb, quad: Floats, colour: Colour, alpha: int) -> None:
     if x1 <= x0 or y1 <= y0:
         return
     mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    cv2.fillPoly(mask, [np.rint((quad - (x0, y0)) * 16).astype(np.int32)], alpha, cv2.LINE_AA, 4)
+    cv2.fillPoly(mask, [np.rint((quad - (x0, y0)) * 16).astype(np.int32)], (alpha,), cv2.LINE_AA, 4)
     part = np.ascontiguousarray(canvas[y0:y1, x0:x1])
     mix(part, colour, mask)
     canvas[y0:y1, x0:x1] = part
@@ -97,9 +98,15 @@ def posts(canvas: Rgb, quad: Floats, shares: tuple[float, ...], material: str, l
         if y0 >= h or x1 <= x0:
             continue
         around = np.linspace(-1, 1, x1 - x0, dtype=np.float32)
-        light = np.where(np.abs(around) > 0.8, 0.62, 0.92 - 0.1 * around) if wooden else 0.5 + 0.62 * np.exp(-(((around + 0.35) / 0.55) ** 2))
+        light = (
+            np.where(np.abs(around) > 0.8, 0.62, 0.92 - 0.1 * around)
+            if wooden
+            else 0.5 + 0.62 * np.exp(-(((around + 0.35) / 0.55) ** 2))
+        )
         grains = normal(rng, 1 if not wooden else max(1, (h - y0) // 40 + 1), x1 - x0).astype(np.float32)
-        grains = cv2.resize(grains, (x1 - x0, h - y0), interpolation=cv2.INTER_LINEAR) * np.float32(0.0028 if wooden else 0.0008)
+        grains = cv2.resize(grains, (x1 - x0, h - y0), interpolation=cv2.INTER_LINEAR) * np.float32(
+            0.0028 if wooden else 0.0008
+        )
         field = light[None, :, None] + grains[:, :, None]
         canvas[y0:, x0:x1] = np.clip(tone[None, None, :] * field, 0, 255).astype(np.uint8)
         edge = canvas[y0:, x0:x1]
@@ -111,8 +118,8 @@ def cords(canvas: Rgb, quad: Floats, material: str, level: float, rng: Generator
     """Two cords, or steel wires, from the upper corners up out of the picture; in place."""
     steel = material in ("metal", "glass", "neon", "screen", "billboard", "whiteboard")
     tone = (150, 152, 156) if steel else (148, 118, 80)
-    colour = tuple(round(c * level) for c in tone)
-    dark = tuple(round(c * level * 0.5) for c in tone)
+    colour = toned(tone, level)
+    dark = toned(tone, level * 0.5)
     across = quad[1] - quad[0]
     width = float(np.linalg.norm(across))
     thick = max(2, round(width * (0.006 if steel else 0.011)))
@@ -128,4 +135,11 @@ def cords(canvas: Rgb, quad: Floats, material: str, level: float, rng: Generator
             count = int(y / max(2, thick))
             for n in range(count):
                 px, py = x + (top[0] - x) * n / max(1, count), y + (top[1] - y) * n / max(1, count)
-                cv2.line(canvas, (round(px - thick / 2), round(py)), (round(px + thick / 2), round(py - thick * 0.7)), dark, 1, cv2.LINE_AA)
+                cv2.line(
+                    canvas,
+                    (round(px - thick / 2), round(py)),
+                    (round(px + thick / 2), round(py - thick * 0.7)),
+                    dark,
+                    1,
+                    cv2.LINE_AA,
+                )

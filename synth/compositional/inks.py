@@ -1,7 +1,7 @@
 """Ways of putting writing on a surface: each takes a mask of coverage and changes the surface in place.
 
-`em` is the size of the writing in pixels of the surface: strokes are about a tenth of it, so depths and frayed edges are
-measured by it.
+`em` is the size of the writing in pixels of the surface: strokes are about a tenth of it, so depths and frayed edges
+are measured by it.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.compositional.blend import mix, raise_by, relief, shade, soft_blur, three
-from synth.compositional.noise import Colour, Field, Rgb, clouds, grain, normal, to_field
+from synth.compositional.noise import Colour, Field, Rgb, as_colour, clouds, grain, less, normal, spread, to_field
 from synth.compositional.surface import Put
 
 PIXEL = 5  # side of one cell of an LED panel, in pixels of the surface
 
 
 def scaled(mask: Field, by: float) -> Field:
-    return cv2.convertScaleAbs(mask, alpha=by)  # type: ignore[return-value]
+    return cv2.convertScaleAbs(mask, alpha=by)
 
 
 def times(mask: Field, other: Field) -> Field:
-    return cv2.multiply(mask, other, scale=1 / 255)  # type: ignore[return-value]
+    return cv2.multiply(mask, other, scale=1 / 255)
 
 
 def printed(colour: Colour, cover: float = 0.94, worn: float = 0.06) -> Put:
@@ -132,11 +132,10 @@ def chalked(colour: Colour) -> Put:
 
     def put(rgb: Rgb, mask: Field, em: float, rng: Generator) -> None:
         h, w = mask.shape
-        tooth = cv2.GaussianBlur(grain(rng, h, w), (0, 0), max(0.7, em * 0.012))
-        tooth = cv2.normalize(tooth, None, 0, 255, cv2.NORM_MINMAX)
+        tooth = spread(cv2.GaussianBlur(grain(rng, h, w), (0, 0), max(0.7, em * 0.012)))
         press = to_field(clouds(rng, h, w, 14, 2), 205, 55)
         soft = cv2.GaussianBlur(mask, (0, 0), max(0.6, em * 0.012))
-        kept = cv2.convertScaleAbs(cv2.subtract(cv2.addWeighted(soft, 1.25, tooth, 0.55, -45), 128), alpha=2.2, beta=40)
+        kept = cv2.convertScaleAbs(less(cv2.addWeighted(soft, 1.25, tooth, 0.55, -45), 128), alpha=2.2, beta=40)
         kept = times(times(kept, cv2.convertScaleAbs(soft, alpha=1.6)), press)
         mix(rgb, colour, scaled(soft_blur(mask, em * 0.12), 0.10))
         mix(rgb, colour, kept)
@@ -154,8 +153,8 @@ def glowing(colour: Colour) -> Put:
             cv2.add(rgb, cv2.multiply(light, three(scaled(lit, much)), scale=1 / 255), dst=rgb)
         mix(rgb, colour, mask)
         heart = cv2.GaussianBlur(mask, (0, 0), max(0.6, em * 0.022))
-        core = cv2.convertScaleAbs(cv2.subtract(heart, np.full_like(heart, 120)), alpha=1.9)
-        white: Colour = tuple(round(255 - (255 - c) * 0.22) for c in colour)  # type: ignore[assignment]
+        core = cv2.convertScaleAbs(less(heart, 120), alpha=1.9)
+        white = as_colour([255 - (255 - c) * 0.22 for c in colour])
         mix(rgb, white, times(core, mask))
 
     return put
@@ -180,7 +179,7 @@ def lit_cells(colour: Colour, cell: int = PIXEL) -> Put:
         h, w = mask.shape
         across, down = max(1, w // cell), max(1, h // cell)
         means = cv2.resize(mask, (across, down), interpolation=cv2.INTER_AREA)
-        means = cv2.convertScaleAbs(cv2.subtract(means, np.full_like(means, 40)), alpha=1.35)
+        means = cv2.convertScaleAbs(less(means, 40), alpha=1.35)
         lit = cv2.resize(means, (w, h), interpolation=cv2.INTER_NEAREST)
         dot = lamp(cell)
         dots = np.tile(dot, (-(-h // cell) + 1, -(-w // cell) + 1))[:h, :w]

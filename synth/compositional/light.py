@@ -7,23 +7,23 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from synth.compositional.blend import three
-from synth.compositional.noise import Rgb, normal
+from synth.compositional.noise import Field, Real, Rgb, normal
 
 SMALL = 160  # longer side, in pixels, at which light is measured
 
 
 @dataclass(frozen=True)
 class Light:
-    """`white` (3,): what a white sheet looks like in it, 0..255 a channel; `black`: its darkest tone. `grey`: brightness
-    at a small size, float32, smoothed. `blur`: the lens's, as a Gaussian's sigma in pixels. `noise`: standard deviation
-    in its even parts, 0..255. `source`: -1..1, from which side more light comes (left is -1). `colours`: mean chroma; below 3 it is black and white."""
+    """`white` (3,): what a white sheet looks like in it, 0..255 a channel; `black`: its darkest tone. `grey`:
+    brightness at a small size, float32, smoothed. `blur`: the lens's, as a Gaussian's sigma in pixels. `noise`:
+    standard deviation in its even parts, 0..255. `source`: -1..1, from which side more light comes (left is -1).
+    `colours`: mean chroma; below 3 it is black and white."""
 
-    white: NDArray[np.float32]
+    white: Real
     black: float
-    grey: NDArray[np.float32]
+    grey: Real
     blur: float
     noise: float
     source: float
@@ -53,7 +53,7 @@ def measure(photo: Rgb) -> Light:
     return Light(white, darkest, smooth, blur_of(full), noise_of(full), side, chroma)
 
 
-def blur_of(grey: NDArray[np.uint8]) -> float:
+def blur_of(grey: Field) -> float:
     """Sigma in pixels of the sharpest edges: how much a known further blur flattens them (Zhuo and Sim, 2011)."""
     h, w = grey.shape
     middle = grey[h // 8 : h - h // 8, w // 8 : w - w // 8]
@@ -64,22 +64,22 @@ def blur_of(grey: NDArray[np.uint8]) -> float:
     return float(np.clip(1.5 / np.sqrt((first / second) ** 2 - 1), 0.3, 2.0))
 
 
-def _steepness(grey: NDArray[np.uint8]) -> float:
+def _steepness(grey: Field) -> float:
     dx = cv2.Sobel(grey, cv2.CV_16S, 1, 0, ksize=3)
     strong = np.partition(np.abs(dx[::2]).reshape(-1), -max(1, dx.size // 800))
     return float(strong[-max(1, dx.size // 800) :].mean())
 
 
-def noise_of(grey: NDArray[np.uint8]) -> float:
+def noise_of(grey: Field) -> float:
     """Immerkaer's estimator (1996), median instead of mean: edges do not count."""
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     answer = np.abs(cv2.filter2D(grey[::2], cv2.CV_16S, mask))
     return float(np.clip(np.median(answer) / 0.6745 / 6, 0.0, 10.0))
 
 
-def shading(light: Light, box: tuple[int, int, int, int], shape: tuple[int, int]) -> tuple[NDArray[np.float32], float]:
-    """How light falls across the box (x0, y0, x1, y1) of a photograph of `shape` (h, w): (box h, box w) float32 with mean
-    about 1, and how bright it is there beside the whole, 0..1."""
+def shading(light: Light, box: tuple[int, int, int, int], shape: tuple[int, int]) -> tuple[Real, float]:
+    """How light falls across the box (x0, y0, x1, y1) of a photograph of `shape` (h, w): (box h, box w) float32 with
+    mean about 1, and how bright it is there beside the whole, 0..1."""
     x0, y0, x1, y1 = box
     sy, sx = light.grey.shape[0] / shape[0], light.grey.shape[1] / shape[1]
     part = light.grey[
@@ -92,7 +92,7 @@ def shading(light: Light, box: tuple[int, int, int, int], shape: tuple[int, int]
     return cv2.resize(field, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC), there
 
 
-def in_the_open(light: Light, box: tuple[int, int, int, int]) -> tuple[NDArray[np.float32], float]:
+def in_the_open(light: Light, box: tuple[int, int, int, int]) -> tuple[Real, float]:
     """The same for what stands before everything else: brighter towards the light, whatever is behind it."""
     x0, y0, x1, y1 = box
     across = np.linspace(-1, 1, x1 - x0, dtype=np.float32)[None, :] * np.float32(light.source * 0.07)

@@ -1,10 +1,10 @@
 """Photographs: found in folders, decoded no larger than needed, with what is told of them beside them.
 
-Beside `a.jpg` may stand `a.json`: {"quads": [[x0, y0, x1, y1, x2, y2, x3, y3], ...]}, corners top left, top right, bottom
-right, bottom left in pixels of the file as it is shown, of places where writing may go. Captions are read from
+Beside `a.jpg` may stand `a.json`: {"quads": [[x0, y0, x1, y1, x2, y2, x3, y3], ...]}, corners top left, top right,
+bottom right, bottom left in pixels of the file as it is shown, of places where writing may go. Captions are read from
 `captions.jsonl` in the folder or the one above it (one object a line, its `file` relative to that folder, captions in
-fields as warehouse/sources/captions.py knows them) and from `a.txt`. A line may have `width`, `height` and, as COCO does,
-`objects`: [{"category", "bbox": [x, y, width, height]}, ...]: none but furniture and floors is ever covered.
+fields as warehouse/sources/captions.py knows them) and from `a.txt`. A line may have `width`, `height` and, as COCO
+does, `objects`: [{"category", "bbox": [x, y, width, height]}, ...]: none but furniture and floors is ever covered.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from synth.compositional.noise import Field
 from synth.geometry import Floats
 from warehouse.errors import GlyphmillError, UsageError
 from warehouse.sources.captions import Told
@@ -41,8 +41,8 @@ class PhotoError(GlyphmillError):
 
 @dataclass(frozen=True)
 class Album:
-    """Photographs in a fixed order. `captions`: by file, then by language. `objects`: boxes, x0, y0, x1, y1 as shares of
-    width and height, of what is not to be covered."""
+    """Photographs in a fixed order. `captions`: by file, then by language. `objects`: boxes, x0, y0, x1, y1 as shares
+    of width and height, of what is not to be covered."""
 
     files: tuple[Path, ...]
     captions: Mapping[Path, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -122,7 +122,9 @@ def _objects(record: Mapping[str, object]) -> tuple[Box, ...]:
         box = thing.get("bbox") if isinstance(thing, dict) else None
         if isinstance(box, list) and len(box) == 4 and thing.get("category") not in _COVERABLE:
             x, y, w, h = (float(v) for v in box)
-            boxes.append((max(0.0, x / width), max(0.0, y / height), min(1.0, (x + w) / width), min(1.0, (y + h) / height)))
+            boxes.append(
+                (max(0.0, x / width), max(0.0, y / height), min(1.0, (x + w) / width), min(1.0, (y + h) / height))
+            )
     return tuple(boxes)
 
 
@@ -136,7 +138,7 @@ def _by_language(told: Told) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType(found)
 
 
-def load(path: Path, longer: int, most: float = 1.6) -> tuple[NDArray[np.uint8], float]:
+def load(path: Path, longer: int, most: float = 1.6) -> tuple[Field, float]:
     """The photograph upright, its longer side about `longer` pixels but never enlarged beyond `most` times, and by how
     much it was scaled. (h, w, 3) uint8. Raises PhotoError."""
     try:

@@ -2,8 +2,8 @@
 milliseconds, and how the plane there seems to lie.
 
 A place is a rectangle of the photograph with hardly an edge and about one colour in it. A guess at its plane comes from
-its position (sky, ground, wall) and, on walls, from straight lines of the photograph: how their slopes change with height
-(for those across) and with x (for those upright) is how a rectangle on that wall would look.
+its position (sky, ground, wall) and, on walls, from straight lines of the photograph: how their slopes change with
+height (for those across) and with x (for those upright) is how a rectangle on that wall would look.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
+from synth.compositional.noise import Field, Real
 from synth.geometry import Floats
 
 WORK = 256  # longer side, in pixels, at which places are looked for
@@ -34,8 +34,8 @@ _MOST_SPREAD = 24.0  # standard deviation of the colours in a place
 
 @dataclass(frozen=True)
 class Place:
-    """`box`: x0, y0, x1, y1 as shares of the photograph's width and height. `plane`: how it lies. `even`: 0..1. `rough`: mean step
-    of brightness between neighbours at the working size."""
+    """`box`: x0, y0, x1, y1 as shares of the photograph's width and height. `plane`: how it lies. `even`: 0..1.
+    `rough`: mean step of brightness between neighbours at the working size."""
 
     box: tuple[float, float, float, float]
     plane: Plane
@@ -59,12 +59,12 @@ class Seen:
 
     places: tuple[Place, ...]
     slopes: Slopes
-    busy: NDArray[np.float32]
+    busy: Real
 
 
-def look(photo: NDArray[np.uint8], keep_off: tuple[Box, ...] = ()) -> Seen:
-    """The places of a photograph (h, w, 3), best first. `keep_off`: boxes, shares of width and height, not to be covered;
-    where none is given, faces are looked for."""
+def look(photo: Field, keep_off: tuple[Box, ...] = ()) -> Seen:
+    """The places of a photograph (h, w, 3), best first. `keep_off`: boxes, shares of width and height, not to be
+    covered; where none is given, faces are looked for."""
     h, w = photo.shape[:2]
     scale = WORK / max(h, w)
     small = cv2.resize(photo, (max(32, round(w * scale)), max(32, round(h * scale))), interpolation=cv2.INTER_AREA)
@@ -83,10 +83,10 @@ def look(photo: NDArray[np.uint8], keep_off: tuple[Box, ...] = ()) -> Seen:
 
 @cache
 def _faces() -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"))
+    return cv2.CascadeClassifier(str(Path(cv2.__file__).with_name("data") / "haarcascade_frontalface_alt2.xml"))
 
 
-def _keep_off_people(edges: NDArray[np.float32], photo: NDArray[np.uint8]) -> None:
+def _keep_off_people(edges: Real, photo: Field) -> None:
     """Marks faces, and the shoulders below them, as nothing but edges (Viola and Jones, 2001)."""
     h, w = edges.shape
     scale = FACE_WORK / max(photo.shape[:2])
@@ -98,7 +98,7 @@ def _keep_off_people(edges: NDArray[np.float32], photo: NDArray[np.uint8]) -> No
         edges[rows, max(0, int((x - 0.8 * fw) * across)) : int((x + 1.8 * fw) * across)] = 1
 
 
-def _steps(lab: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _steps(lab: Field) -> Real:
     """(h, w) float32: the largest step of brightness or colour to the neighbours."""
     dx = np.abs(cv2.Sobel(lab, cv2.CV_32F, 1, 0, ksize=3)) / 4
     dy = np.abs(cv2.Sobel(lab, cv2.CV_32F, 0, 1, ksize=3)) / 4
@@ -107,7 +107,7 @@ def _steps(lab: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.ascontiguousarray(both.max(axis=2), dtype=np.float32)
 
 
-def _places(lab: NDArray[np.uint8], steps: NDArray[np.float32], edges: NDArray[np.float32]) -> list[Place]:
+def _places(lab: Field, steps: Real, edges: Real) -> list[Place]:
     h, w = edges.shape
     sums = [cv2.integral(a, sdepth=cv2.CV_64F) for a in (edges, steps)]
     totals, squares = cv2.integral2(lab.astype(np.float32), sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
@@ -118,20 +118,22 @@ def _places(lab: NDArray[np.uint8], steps: NDArray[np.float32], edges: NDArray[n
             if not (h * 0.18 <= bh <= h * 0.92):
                 continue
 
-            def mean(table: NDArray[np.float64], bw: int = bw, bh: int = bh) -> NDArray[np.float64]:
-                got: NDArray[np.float64] = (table[bh:, bw:] - table[:-bh, bw:] - table[bh:, :-bw] + table[:-bh, :-bw])[::4, ::4]
+            def mean(table: Real, bw: int = bw, bh: int = bh) -> Real:
+                got: Real = (table[bh:, bw:] - table[:-bh, bw:] - table[bh:, :-bw] + table[:-bh, :-bw])[::4, ::4]
                 return got / (bw * bh)
 
-            edge, rough = mean(sums[0]), mean(sums[1])
+            edge, steep = mean(sums[0]), mean(sums[1])
             middle, square = mean(totals), mean(squares)
             spread = np.sqrt(np.maximum(square - middle**2, 0) @ np.array([1.0, 2.0, 2.0]))
             good = (edge < _MOST_EDGES) & (spread < _MOST_SPREAD)
             if not good.any():
                 continue
-            score = np.where(good, (bw * bh / (w * h)) ** 0.6 * (1 - edge * 14) * (1 - spread / 50) * (1 - rough / 60), -1)
+            score = np.where(
+                good, (bw * bh / (w * h)) ** 0.6 * (1 - edge * 14) * (1 - spread / 50) * (1 - steep / 60), -1
+            )
             y, x = np.unravel_index(int(score.argmax()), score.shape)
             box = (int(x) * 4, int(y) * 4, int(x) * 4 + bw, int(y) * 4 + bh)
-            found.append((float(score[y, x]), box, float(1 - spread[y, x] / _MOST_SPREAD), float(rough[y, x])))
+            found.append((float(score[y, x]), box, float(1 - spread[y, x] / _MOST_SPREAD), float(steep[y, x])))
     found.sort(reverse=True)
     kept: list[Place] = []
     boxes: list[tuple[int, int, int, int]] = []
@@ -156,22 +158,26 @@ def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> floa
     return inner / min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
 
 
-def _plane(lab: NDArray[np.uint8], box: tuple[int, int, int, int], rough: float) -> Plane | None:
-    """Sky is bright, grey to blue, smooth, and reaches the upper rim or is blue; ground lies low and widens to the lower
-    rim, or is green, or coarse. None for what is coarse and blue (water), and for plain black."""
-    h, w = lab.shape[:2]
+def _plane(lab: Field, box: tuple[int, int, int, int], rough: float) -> Plane | None:
+    """Sky is bright, grey to blue, smooth, and reaches the upper rim or is blue; ground lies low and widens to the
+    lower rim, or is green, or coarse. None for what is coarse and blue (water), and for plain black."""
+    h = lab.shape[0]
     x0, y0, x1, y1 = box
     light, red, yellow = (float(v) for v in lab[y0:y1, x0:x1].reshape(-1, 3).mean(axis=0))
     if light < 14 or (yellow < 124 and rough > 3.0 and y0 > 0.1 * h):
         return None
-    if light > 100 and rough < 5 and (yellow < 121 or (y0 < 0.12 * h and yellow < 132 and y1 < 0.75 * h and abs(red - 128) < 9)):
+    if (
+        light > 100
+        and rough < 5
+        and (yellow < 121 or (y0 < 0.12 * h and yellow < 132 and y1 < 0.75 * h and abs(red - 128) < 9))
+    ):
         return "sky"
     if (y0 > 0.42 * h and y1 > 0.8 * h) or rough > 6.5 or (red < _GREEN and yellow > 134):
         return "ground" if y0 > 0.22 * h else None
     return "wall"
 
 
-def slopes(light: NDArray[np.uint8]) -> Slopes:
+def slopes(light: Field) -> Slopes:
     """From straight lines (Grompone von Gioi et al., LSD, 2012) of the brightness (h, w)."""
     h, w = light.shape
     lines = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD).detect(np.ascontiguousarray(light))[0]
@@ -200,7 +206,9 @@ def _line(at: Floats, slope: Floats, weight: Floats) -> tuple[float, float]:
     return float(np.clip(a, -0.22, 0.22)), float(np.clip(b, -0.3, 0.3))
 
 
-def quad_in(place: Place, seen: Slopes, shape: tuple[int, int], aspect: float, fill: float, rng: Generator) -> tuple[Floats, float]:
+def quad_in(
+    place: Place, seen: Slopes, shape: tuple[int, int], aspect: float, fill: float, rng: Generator
+) -> tuple[Floats, float]:
     """Corners (4, 2) in pixels of a rectangle of about `aspect` (width to height) on the plane of the place, taking up
     `fill` of what fits, and the aspect that the rectangle has on its plane, seen from the front."""
     h, w = shape
@@ -225,7 +233,9 @@ def quad_in(place: Place, seen: Slopes, shape: tuple[int, int], aspect: float, f
     return points + np.array([cx, cy]) + shift, aspect
 
 
-def _on_wall(seen: Slopes, at: tuple[float, float], half: tuple[float, float], share: tuple[float, float], rng: Generator) -> Floats:
+def _on_wall(
+    seen: Slopes, at: tuple[float, float], half: tuple[float, float], share: tuple[float, float], rng: Generator
+) -> Floats:
     if seen.sure:
         (a, b), (c, d) = seen.across, seen.upright
         top, bottom = a + b * (at[1] - share[1] - 0.5), a + b * (at[1] + share[1] - 0.5)

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from synth.compositional.surface import Ink
 from synth.corpora.corpus import Corpus
 from synth.fonts.book import FontBook
-from synth.fonts.facts import FontInfo, Kind
+from synth.fonts.facts import FontInfo
 from synth.layout.block import Align, Block, Direction, OverflowingError, Setting, UndrawableError
 from synth.layout.fit import fit
 from synth.layout.paragraph import lay_out
@@ -46,7 +46,9 @@ def choose_text(corpus: Corpus, rng: Generator, language: str, capacity: int, lo
         return corpus.phrase(rng, language.split("-")[0], ROLES[int(rng.integers(len(ROLES)))])
     unit = 1 if is_wide(language) else 3
     top = min(most, unit * int(rng.choice((8, 14, 24, 40, 80), p=(0.15, 0.25, 0.25, 0.2, 0.15))))
-    return corpus.pick(rng, language, max(2, min(4 * unit, top // 2)), max(top, 4), breaks=bool(rng.random() < 0.5)).text
+    return corpus.pick(
+        rng, language, max(2, min(4 * unit, top // 2)), max(top, 4), breaks=bool(rng.random() < 0.5)
+    ).text
 
 
 def heading(corpus: Corpus, rng: Generator, language: str) -> str:
@@ -56,14 +58,19 @@ def heading(corpus: Corpus, rng: Generator, language: str) -> str:
 
 
 def choose_font(book: FontBook, rng: Generator, text: str, language: str, ink: Ink) -> FontInfo:
-    """Kind first, then family, then face, so that a large family does not crowd out the rest. Raises UndrawableError."""
-    kinds: tuple[Kind, ...] = ink.kinds  # type: ignore[assignment]
+    """Kind first, then family, then face, so that a large family does not crowd out the rest. Raises
+    UndrawableError."""
+    kinds = ink.kinds
     fonts = (kinds and book.drawing(text, language, kinds)) or book.drawing(text, language)
     if not fonts:
         some = next((f.key for f in book.fonts), None)
         raise UndrawableError(book.missing(some, text)[:8] if some else text[:8])
     if not is_wide(language) and any(c in "‘’“”…—·" for c in text):  # Chinese faces set these a whole em wide
-        fonts = tuple(f for f in fonts if f.language == "und") or tuple(f for f in book.drawing(text, language) if f.language == "und") or fonts
+        fonts = (
+            tuple(f for f in fonts if f.language == "und")
+            or tuple(f for f in book.drawing(text, language) if f.language == "und")
+            or fonts
+        )
     fonts = tuple(f for f in fonts if f.kind != "mono") or fonts
     if ink.heavy is not None:
         fonts = tuple(f for f in fonts if (f.weight >= 600) == ink.heavy) or fonts
@@ -78,10 +85,13 @@ def set_text(
     text: str, font: FontInfo, book: FontBook, language: str, rng: Generator, room: tuple[float, float],
     smallest: float, largest: float, upright: bool = True,
 ) -> Written:  # fmt: skip
-    """Laid out in a room of (width, height) pixels of the surface; `upright`: in columns too. Raises OverflowingError, UndrawableError."""
+    """Laid out in a room of (width, height) pixels of the surface; `upright`: in columns too. Raises OverflowingError,
+    UndrawableError."""
     width, height = room
     wide = is_wide(language)
-    direction: Direction = "vertical" if upright and wide and height > 1.2 * width and rng.random() < 0.6 else "horizontal"
+    direction: Direction = (
+        "vertical" if upright and wide and height > 1.2 * width and rng.random() < 0.6 else "horizontal"
+    )
     short = len(text) <= (16 if wide else 40)
     align: Align = "center" if short or rng.random() < 0.4 else "start"
     setting = Setting(

@@ -1,5 +1,5 @@
-"""Where in this photograph the writing goes, and how: hung on a wall, laid on the ground, on posts in the foreground, or
-painted straight on what is there."""
+"""Where in this photograph the writing goes, and how: hung on a wall, laid on the ground, on posts in the foreground,
+or painted straight on what is there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ from numpy.random import Generator
 from synth.compositional.places import Place, Seen, quad_in
 from synth.geometry import Floats, apply
 
-HUNG = ("paper", "cardboard", "wood", "metal", "cloth", "glass", "chalkboard", "whiteboard", "neon", "billboard", "screen", "stone")
+HUNG = (
+    "paper",
+    "cardboard",
+    "wood",
+    "metal",
+    "cloth",
+    "glass",
+    "chalkboard",
+    "whiteboard",
+    "neon",
+    "billboard",
+    "screen",
+    "stone",
+)
 LAID = ("paper", "cardboard", "wood", "cloth", "metal", "stone")
 POSTED = ("wood", "metal", "billboard", "chalkboard", "screen", "glass", "neon", "whiteboard", "cardboard", "stone")
 MOST_BUSY = 0.1  # share of edges that a board on posts may cover
@@ -37,9 +50,14 @@ class Site:
 
 def choose_site(seen: Seen, shape: tuple[int, int], direct: float, near: float, rng: Generator) -> Site | None:
     """A place that was found, or the foreground; None where neither will do. `direct`: share of places that are written
-    on without a material; `near`: of photographs without a place, the share that becomes what is seen behind a board."""
+    on without a material; `near`: of photographs without a place, the share that becomes what is seen behind a
+    board."""
     h, w = shape
-    roomy = [p for p in seen.places if min((p.box[2] - p.box[0]) * w, (p.box[3] - p.box[1]) * h) > SMALLEST * 1.15 * max(h, w)]
+    roomy = [
+        p
+        for p in seen.places
+        if min((p.box[2] - p.box[0]) * w, (p.box[3] - p.box[1]) * h) > SMALLEST * 1.15 * max(h, w)
+    ]
     flat = [p for p in roomy if p.plane != "sky"]
     if flat and rng.random() < 0.8:
         weights = np.array([_area(p) * (0.3 + p.even) for p in flat])
@@ -66,7 +84,7 @@ def _near(shape: tuple[int, int], rng: Generator) -> Site:
     u, v = width / 2, height / 2
     points = np.array([(-u, -v * (1 - yaw)), (u, -v * (1 + yaw)), (u, v * (1 + yaw)), (-u, v * (1 - yaw))])
     turned = points @ np.array([[1, roll], [-roll, 1]])
-    return Site(np.clip(turned + (cx, cy), 2, (w - 2, h - 2)), aspect, "near", NEAR, "front")
+    return Site(np.clip(turned + np.array([cx, cy]), 2, (w - 2, h - 2)), aspect, "near", NEAR, "front")
 
 
 def given_site(quad: Floats, direct: float, rng: Generator) -> Site:
@@ -126,8 +144,8 @@ def _posted(seen: Seen, shape: tuple[int, int], sky: Place | None, rng: Generato
         cx, cy = cx_share * w, cy_share * h
     yaw = float(rng.normal(0, 0.035))
     u, v = width / 2, height / 2
-    quad = np.array([(-u, -v - u * yaw), (u, -v + u * yaw), (u, v - u * yaw), (-u, v + u * yaw)]) + (cx, cy)
-    quad = np.clip(quad, 2, np.array([w - 2, h - 2]))
+    corners = np.array([(-u, -v - u * yaw), (u, -v + u * yaw), (u, v - u * yaw), (-u, v + u * yaw)])
+    quad = np.clip(corners + np.array([cx, cy]), 2, np.array([w - 2, h - 2]))
     for posts in ((0.16, 0.84), (0.5,), (0.3, 0.7)):
         feet = [(cx / w + (share - 0.5) * width / w, (cy / h + height / h / 2 + 1) / 2) for share in posts]
         if all(_covered(seen, foot, (0.02, 2 * (1 - foot[1]))) < 0.5 for foot in feet):
@@ -138,7 +156,10 @@ def _posted(seen: Seen, shape: tuple[int, int], sky: Place | None, rng: Generato
 def _covered(seen: Seen, middle: tuple[float, float], size: tuple[float, float]) -> float:
     """How much there is to see where a board would stand; more than anything where someone is."""
     n = len(seen.busy)
-    spans = [slice(max(0, int((m - s / 2) * n)), max(1, int(np.ceil((m + s / 2) * n)))) for m, s in zip(middle, size, strict=True)]
+    spans = [
+        slice(max(0, int((m - s / 2) * n)), max(1, int(np.ceil((m + s / 2) * n))))
+        for m, s in zip(middle, size, strict=True)
+    ]
     part = seen.busy[spans[1], spans[0]]
     return float(part.mean()) + 0.5 * float(part.max() >= 0.999)
 
@@ -157,6 +178,6 @@ def stretch(to_photo: Floats, h: int, w: int) -> float:
     for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0.5, 0.5)):
         at = np.array([[x * w, y * h], [x * w + 1, y * h], [x * w, y * h + 1]])
         o, a, b = apply(to_photo, at)
-        ratio = float(np.linalg.norm(a - o) / max(1e-9, np.linalg.norm(b - o)))
+        ratio = float(np.linalg.norm(a - o)) / max(1e-9, float(np.linalg.norm(b - o)))
         worst = max(worst, ratio, 1 / max(ratio, 1e-9))
     return worst

@@ -49,13 +49,13 @@ class Made:
 
 @dataclass(frozen=True)
 class Compositional:
-    """`photos`: folders and files; without any, the material fills the frame, seen a little from the side. `corpus`: files
-    and folders of text, none for the built-in phrases. `fonts`: folders beside the system's. `languages`, `materials`:
-    shares by name, none for materials to use all alike. `shortest`, `longest`: the picture's longer side in pixels; a
-    photograph is never enlarged more than 1.6 times. `most_characters`: of a text. `headed`: share of texts with a heading
-    above. `direct`: share of the found places on which the text is put without a material; `poisson`: of these, the share
-    blended by Poisson's equation; `near`: of photographs without a place, the share that becomes, out of focus, the ground
-    behind a board."""
+    """`photos`: folders and files; without any, the material fills the frame, seen a little from the side. `corpus`:
+    files and folders of text, none for the built-in phrases. `fonts`: folders beside the system's. `languages`,
+    `materials`: shares by name, none for materials to use all alike. `shortest`, `longest`: the picture's longer side
+    in pixels; a photograph is never enlarged more than 1.6 times. `most_characters`: of a text. `headed`: share of
+    texts with a heading above. `direct`: share of the found places on which the text is put without a material;
+    `poisson`: of these, the share blended by Poisson's equation; `near`: of photographs without a place, the share that
+    becomes, out of focus, the ground behind a board."""
 
     photos: tuple[str, ...] = ()
     corpus: tuple[str, ...] = ()
@@ -84,7 +84,9 @@ class Compositional:
             if any(share < 0 for _, share in shares) or not sum(share for _, share in shares):
                 raise UsageError("shares of languages and of materials must be 0 or more, and not all 0")
         if not 256 <= self.shortest <= self.longest <= 4096:
-            raise UsageError(f"the longer side must lie within 256 to 4096 pixels, not {self.shortest} to {self.longest}")
+            raise UsageError(
+                f"the longer side must lie within 256 to 4096 pixels, not {self.shortest} to {self.longest}"
+            )
         book = open_book(self.fonts, self.system_fonts)
         for language, _ in self.languages:
             book.require(language if is_wide(language) else "und")
@@ -93,7 +95,12 @@ class Compositional:
             open_album(self.photos)
 
     def fingerprint(self) -> str:
-        digests = [VERSION, repr(self), open_book(self.fonts, self.system_fonts).digest, open_corpus(self.corpus).digest]
+        digests = [
+            VERSION,
+            repr(self),
+            open_book(self.fonts, self.system_fonts).digest,
+            open_corpus(self.corpus).digest,
+        ]
         digests.append(open_album(self.photos).digest if self.photos else "")
         return hashlib.blake2b("\0".join(digests).encode(), digest_size=16).hexdigest()
 
@@ -125,7 +132,11 @@ class Compositional:
             return Rejected("grey_photo", f"{path.name}: black and white, and what is put in it has colours")
         made = self._paint(photo, site, light, rng) if site.stance == "direct" else self._hang(photo, site, light, rng)
         facts: dict[str, Json] = {"photo": path.name, "plane": site.plane}
-        return made if isinstance(made, Rejected) else self._sample(photo, made, site, facts, album.captions.get(path, {}), rng)
+        return (
+            made
+            if isinstance(made, Rejected)
+            else self._sample(photo, made, site, facts, album.captions.get(path, {}), rng)
+        )
 
     def _site(self, album: Album, path: Path, photo: Rgb, scale: float, rng: Generator) -> Site | None:
         quads = given_quads(path)
@@ -200,7 +211,13 @@ class Compositional:
         return self._sample(picture, Made(writing, to_image, surface.kind, ink), whole, {}, {}, rng)
 
     def _sample(
-        self, picture: Rgb, made: Made, site: Site, facts: dict[str, Json], scenes: Mapping[str, tuple[str, ...]], rng: Generator
+        self,
+        picture: Rgb,
+        made: Made,
+        site: Site,
+        facts: dict[str, Json],
+        scenes: Mapping[str, tuple[str, ...]],
+        rng: Generator,
     ) -> Sample | Rejected:
         ink, font = made.ink, made.writing.written.font
         colour = "#{:02x}{:02x}{:02x}".format(*ink.colour)
@@ -223,7 +240,9 @@ class Compositional:
                 colour=ink.colour,
                 letters=font.kind,
                 bold=font.weight >= 600,
-                place="front" if site.plane == "front" and rng.random() < 0.6 else position(site.quad, picture.shape[:2]),
+                place="front"
+                if site.plane == "front" and rng.random() < 0.6
+                else position(site.quad, picture.shape[:2]),
                 stance=site.stance,
                 blurred=site.stance == "near",
             )
@@ -237,7 +256,8 @@ class Compositional:
 
 
 def _sized(site: Site, zoom: float) -> tuple[int, int, Floats]:
-    """Height and width in pixels of a surface for the site, `zoom` to one of the photograph, and what takes it there."""
+    """Height and width in pixels of a surface for the site, `zoom` to one of the photograph, and what takes it
+    there."""
     w = round(max(float(np.linalg.norm(site.quad[i] - site.quad[j])) for i, j in ((0, 1), (3, 2))) * zoom)
     h = round(w / site.aspect)
     return h, w, homography(outline(h, w), site.quad)

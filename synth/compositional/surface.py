@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from synth.compositional.blend import raise_by
-from synth.compositional.noise import Colour, Field, Rgb
+from synth.compositional.noise import Colour, Field, Real, Rgb
+from synth.fonts.facts import Kind
 
 #: Writes the mask (h, w) on the surface (h, w, 3) in place; `em` is the size of the writing in pixels.
 Put = Callable[[Rgb, Field, float, Generator], None]
@@ -26,7 +26,7 @@ class Ink:
     way: str
     colour: Colour
     put: Put
-    kinds: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
     smallest: float = 16.0
     heavy: bool | None = None
 
@@ -69,7 +69,7 @@ def rounded(h: int, w: int, radius: int) -> Field:
     out[r : h - r] = 255
     out[:, r : w - r] = 255
     for x, y in ((r, r), (w - r - 1, r), (r, h - r - 1), (w - r - 1, h - r - 1)):
-        cv2.circle(out, (x, y), r, 255, -1, cv2.LINE_AA)
+        cv2.circle(out, (x, y), r, (255,), -1, cv2.LINE_AA)
     return out
 
 
@@ -79,11 +79,12 @@ def inset(h: int, w: int, share: float) -> tuple[int, int, int, int]:
     return margin, margin, w - margin, h - margin
 
 
-def edge_distance(h: int, w: int) -> NDArray[np.float32]:
+def edge_distance(h: int, w: int) -> Real:
     """(h, w) float32: pixels to the nearest side."""
     y = np.minimum(np.arange(h), np.arange(h)[::-1]).astype(np.float32)[:, None]
     x = np.minimum(np.arange(w), np.arange(w)[::-1]).astype(np.float32)[None, :]
-    return np.minimum(y, x)
+    out: Real = np.minimum(y, x)
+    return out
 
 
 def bevel(rgb: Rgb, share: float, amount: int) -> None:

@@ -65,7 +65,9 @@ class Writer:
         largest = min(tallest, (y1 - y0) / 1.35, 280.0)
         return set_text(text, font, self.book, language, rng, (x1 - x0, y1 - y0), smallest, largest), room, "body"
 
-    def _headed(self, size: tuple[int, int], room: Room, ink: Ink, language: str, smallest: float, rng: Generator) -> Writing:
+    def _headed(
+        self, size: tuple[int, int], room: Room, ink: Ink, language: str, smallest: float, rng: Generator
+    ) -> Writing:
         x0, y0, x1, y1 = room
         parted = round(y0 + (y1 - y0) * float(rng.uniform(0.32, 0.45)))
         above, below = (x0, y0, x1, parted), (x0, parted, x1, y1)
@@ -77,7 +79,15 @@ class Writer:
         font = choose_font(self.book, rng, title + body, language, ink)
         level, wide_room = float(parted - y0), float(x1 - x0)
         head = set_text(
-            title, font, self.book, language, rng, (wide_room, level), smallest * 1.2, min(level / 1.5, 240.0), upright=False
+            title,
+            font,
+            self.book,
+            language,
+            rng,
+            (wide_room, level),
+            smallest * 1.2,
+            min(level / 1.5, 240.0),
+            upright=False,
         )
         most = max(smallest, head.block.setting.size * float(rng.uniform(0.45, 0.62)))
         text = set_text(

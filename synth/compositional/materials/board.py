@@ -7,18 +7,25 @@ import numpy as np
 from numpy.random import Generator
 
 from synth.compositional.blend import mix, raise_by, shade
-from synth.compositional.inks import chalked, painted, printed
+from synth.compositional.inks import chalked, printed
 from synth.compositional.noise import Colour, Rgb, clouds, coloured, gradient, normal, plain, streaks, to_field, varied
-from synth.compositional.surface import Ink, Surface, edge_distance, inset, whole
+from synth.compositional.surface import Ink, Surface, edge_distance, whole
 
-CHALKS: tuple[Colour, ...] = ((242, 242, 236), (242, 242, 236), (250, 226, 130), (248, 186, 196), (170, 218, 240), (190, 232, 180))
+CHALKS: tuple[Colour, ...] = (
+    (242, 242, 236),
+    (242, 242, 236),
+    (250, 226, 130),
+    (248, 186, 196),
+    (170, 218, 240),
+    (190, 232, 180),
+)
 MARKERS: tuple[Colour, ...] = ((24, 24, 26), (20, 40, 130), (170, 24, 28), (16, 100, 60))
 
 
 def framed(rgb: Rgb, colour: Colour, share: float, rng: Generator, wooden: bool) -> int:
     """Draws a frame with mitred corners and the shadow that it throws within; gives its width in pixels."""
     h, w = rgb.shape[:2]
-    side = max(3, round(min(h, w) * share))
+    side: int = max(3, round(min(h, w) * share))
     distance = edge_distance(h, w)
     at = distance < side
     x, y = np.arange(w)[None, :], np.arange(h)[:, None]
@@ -112,16 +119,16 @@ def _pattern(rgb: Rgb, rng: Generator, ground: tuple[Colour, ...]) -> None:
     if choice == 0:
         for _ in range(int(rng.integers(2, 5))):
             centre = (int(rng.uniform(0, w)), int(rng.choice((0, h)) + rng.uniform(-0.1, 0.1) * h))
-            cv2.circle(shape, centre, int(min(h, w) * rng.uniform(0.2, 0.6)), 255, -1, cv2.LINE_AA)
+            cv2.circle(shape, centre, int(min(h, w) * rng.uniform(0.2, 0.6)), (255,), -1, cv2.LINE_AA)
     elif choice == 1:
         x = np.linspace(0, w, 60)
         crest = h * (0.8 + 0.1 * np.sin(x / w * 5 + rng.uniform(0, 6)))
         points = np.concatenate([np.stack([x, crest], 1), [[w, h], [0, h]]]).astype(np.int32)
-        cv2.fillPoly(shape, [points], 255, cv2.LINE_AA)
+        cv2.fillPoly(shape, [points], (255,), cv2.LINE_AA)
     elif choice == 2:
         slant = int(w * rng.uniform(0.1, 0.3))
         left = int(w * rng.uniform(0.55, 0.8))
-        cv2.fillPoly(shape, [np.array([[left + slant, 0], [w, 0], [w, h], [left, h]])], 255, cv2.LINE_AA)
+        cv2.fillPoly(shape, [np.array([[left + slant, 0], [w, 0], [w, h], [left, h]], np.int32)], (255,), cv2.LINE_AA)
     else:
         return
     light = rng.random() < 0.5

@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from synth.compositional.blend import mix, shade
 from synth.compositional.inks import embroidered, printed
-from synth.compositional.noise import Colour, clouds, normal, plain, streaks, varied
+from synth.compositional.noise import Colour, Rgb, as_colour, clouds, normal, plain, streaks, varied
 from synth.compositional.surface import Ink, Surface, inset, whole
 
 LIGHT, DARK = (248, 244, 232), (30, 30, 38)
@@ -45,7 +45,7 @@ def cloth(rng: Generator, h: int, w: int) -> Surface:
     return Surface("cloth", kind, rgb, whole(h, w), inset(h, w, 0.12), tuple(inks), thick=0.006)
 
 
-def _hem(rgb: np.ndarray, rng: Generator) -> None:
+def _hem(rgb: Rgb, rng: Generator) -> None:
     """A sewn border: a faint step and a row of stitches."""
     h, w = rgb.shape[:2]
     at = max(4, round(min(h, w) * 0.035))
@@ -54,5 +54,5 @@ def _hem(rgb: np.ndarray, rng: Generator) -> None:
     mix(rgb, (0, 0, 0), cv2.convertScaleAbs(cv2.GaussianBlur(line, (0, 0), max(0.8, at / 7)), alpha=0.30))
     dash = max(4, at // 2)
     on = ((np.arange(w)[None, :] + np.arange(h)[:, None]) // dash) % 2 == 0
-    light = tuple(int(min(255, c * 1.2 + 30)) for c in rgb[h // 2, w // 2])
-    mix(rgb, light, cv2.convertScaleAbs(line * on.astype(np.uint8), alpha=0.55))  # type: ignore[arg-type]
+    light = as_colour(rgb[h // 2, w // 2].astype(np.float32) * 1.2 + 30)
+    mix(rgb, light, cv2.convertScaleAbs(line * on.astype(np.uint8), alpha=0.55))

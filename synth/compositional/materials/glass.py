@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from synth.compositional.blend import mix, raise_by
 from synth.compositional.inks import etched, painted
-from synth.compositional.noise import Colour, clouds, coloured, gradient, to_field
+from synth.compositional.noise import Colour, Rgb, clouds, coloured, gradient, to_field, toned
 from synth.compositional.surface import Ink, Surface, edge_distance, inset, rounded
 
 TINTS: tuple[tuple[str, Colour, bool], ...] = (
@@ -23,7 +23,7 @@ TINTS: tuple[tuple[str, Colour, bool], ...] = (
 
 def glass(rng: Generator, h: int, w: int) -> Surface:
     kind, tint, dark = TINTS[int(rng.integers(len(TINTS)))]
-    low: Colour = tuple(round(c * 0.82) for c in tint)  # type: ignore[assignment]
+    low = toned(tint, 0.82)
     field = to_field(gradient(h, w, float(rng.uniform(30, 150))) * 0.6 + clouds(rng, h, w, 2, 1) * 0.25, 128, 110)
     rgb = coloured(field, (low, tint))
     along = gradient(h, w, float(rng.choice((-1, 1))) * float(rng.uniform(20, 40)))
@@ -48,7 +48,7 @@ def glass(rng: Generator, h: int, w: int) -> Surface:
     )  # fmt: skip
 
 
-def studs(rgb: np.ndarray) -> None:
+def studs(rgb: Rgb) -> None:
     """Steel stand-offs in the corners."""
     h, w = rgb.shape[:2]
     r = max(3, round(min(h, w) * 0.028))

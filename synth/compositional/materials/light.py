@@ -8,10 +8,30 @@ from numpy.random import Generator
 
 from synth.compositional.blend import mix, raise_by, shade
 from synth.compositional.inks import PIXEL, glowing, lamp, lit_cells, printed
-from synth.compositional.noise import Colour, Rgb, clouds, coloured, gradient, grain, normal, plain, to_field, varied
+from synth.compositional.noise import (
+    Colour,
+    Rgb,
+    as_colour,
+    clouds,
+    coloured,
+    gradient,
+    grain,
+    normal,
+    plain,
+    to_field,
+    varied,
+)
 from synth.compositional.surface import Ink, Surface, edge_distance, inset, rounded, whole
 
-TUBES: tuple[Colour, ...] = ((255, 60, 96), (255, 92, 40), (64, 196, 255), (255, 84, 220), (90, 255, 150), (255, 208, 90), (170, 110, 255))
+TUBES: tuple[Colour, ...] = (
+    (255, 60, 96),
+    (255, 92, 40),
+    (64, 196, 255),
+    (255, 84, 220),
+    (90, 255, 150),
+    (255, 208, 90),
+    (170, 110, 255),
+)
 LAMPS: tuple[Colour, ...] = ((255, 52, 32), (255, 150, 24), (70, 255, 90), (240, 248, 255), (80, 170, 255))
 PAGES: tuple[tuple[tuple[Colour, ...], Colour], ...] = (
     (((12, 18, 34), (24, 38, 74)), (240, 246, 255)),
@@ -33,7 +53,15 @@ def neon(rng: Generator, h: int, w: int) -> Surface:
     picked = [TUBES[int(i)] for i in rng.permutation(len(TUBES))[:2]]
     inks = tuple(Ink("glowing", c, glowing(c), smallest=26, heavy=False) for c in picked)
     return Surface(
-        "neon", kind, rgb, rounded(h, w, round(min(h, w) * 0.03)), inset(h, w, 0.16), inks, shines=0.85, thick=0.02, glow=0.55
+        "neon",
+        kind,
+        rgb,
+        rounded(h, w, round(min(h, w) * 0.03)),
+        inset(h, w, 0.16),
+        inks,
+        shines=0.85,
+        thick=0.02,
+        glow=0.55,
     )
 
 
@@ -54,7 +82,10 @@ def _bricks(rng: Generator, h: int, w: int) -> Rgb:
     rgb = coloured(field, ((40, 22, 20), (66, 36, 32), (84, 50, 44)))
     rgb[mortar] = (46, 42, 42)
     seams = cv2.GaussianBlur(mortar.astype(np.float32), (0, 0), max(0.8, joint * 0.5))
-    shade(rgb, (1 - 0.35 * seams + clouds(rng, h, w, 3, 3) * 0.18 + normal(rng, h, w) * np.float32(0.002)).astype(np.float32))
+    shade(
+        rgb,
+        (1 - 0.35 * seams + clouds(rng, h, w, 3, 3) * 0.18 + normal(rng, h, w) * np.float32(0.002)).astype(np.float32),
+    )
     return rgb
 
 
@@ -71,8 +102,21 @@ def _panel(rng: Generator, h: int, w: int) -> Surface:
     side = max(4, round(min(h, w) * 0.035))
     _case(rgb, side, (26, 27, 29))
     gap = side + round(min(h, w) * 0.05)
-    inks = tuple(Ink("lit", LAMPS[int(i)], lit_cells(LAMPS[int(i)]), smallest=30, kinds=("sans",)) for i in rng.permutation(len(LAMPS))[:2])
-    return Surface("screen", "an LED display panel", rgb, whole(h, w), (gap, gap, w - gap, h - gap), inks, shines=0.9, thick=0.02, glow=0.18)
+    inks = tuple(
+        Ink("lit", LAMPS[int(i)], lit_cells(LAMPS[int(i)]), smallest=30, kinds=("sans",))
+        for i in rng.permutation(len(LAMPS))[:2]
+    )
+    return Surface(
+        "screen",
+        "an LED display panel",
+        rgb,
+        whole(h, w),
+        (gap, gap, w - gap, h - gap),
+        inks,
+        shines=0.9,
+        thick=0.02,
+        glow=0.18,
+    )
 
 
 def _display(rng: Generator, h: int, w: int) -> Surface:
@@ -83,7 +127,7 @@ def _display(rng: Generator, h: int, w: int) -> Surface:
     side = max(3, round(short * 0.028))
     if rng.random() < 0.5:  # a bar as windows have it
         bar = max(4, round(short * 0.05))
-        mix(rgb[side : side + bar], tuple(round(c * 0.5 + 90) for c in ground[-1]), np.full((bar, w), 150, np.uint8))  # type: ignore[arg-type]
+        mix(rgb[side : side + bar], as_colour([c * 0.5 + 90 for c in ground[-1]]), np.full((bar, w), 150, np.uint8))
     along = gradient(h, w, float(rng.choice((-1, 1)) * rng.uniform(20, 40)))
     glare = np.clip(1 - np.abs((along - np.float32(rng.uniform(-0.6, 0.6))) / 0.22) ** 8, 0, 1)
     mix(rgb, (255, 255, 255), cv2.convertScaleAbs(glare * np.linspace(1, 0.2, h, dtype=np.float32)[:, None], alpha=14))

@@ -5,11 +5,21 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from synth.compositional.blend import mix, shade
 from synth.compositional.inks import carved, painted, printed, raised
-from synth.compositional.noise import Colour, Rgb, clouds, gradient, normal, plain, scratches, streaks, varied
+from synth.compositional.noise import (
+    Colour,
+    Real,
+    Rgb,
+    clouds,
+    gradient,
+    normal,
+    plain,
+    scratches,
+    streaks,
+    varied,
+)
 from synth.compositional.surface import Ink, Surface, bevel, edge_distance, inset, rounded
 
 BARE: tuple[tuple[str, Colour], ...] = (
@@ -38,7 +48,11 @@ def _bare(rng: Generator, h: int, w: int) -> Surface:
     light = 1 + brushed * np.float32(0.0009) + _sheen(rng, h, w) * np.float32(0.13)
     light += clouds(rng, h, w, 3, 2, stretch=3) * np.float32(0.03)
     shade(rgb, light)
-    mix(rgb, (255, 255, 255), cv2.convertScaleAbs(scratches(rng, h, w, int(rng.integers(3, 14)), min(h, w) * 0.3, 0.05), alpha=0.13))
+    mix(
+        rgb,
+        (255, 255, 255),
+        cv2.convertScaleAbs(scratches(rng, h, w, int(rng.integers(3, 14)), min(h, w) * 0.3, 0.05), alpha=0.13),
+    )
     bevel(rgb, 0.014, 46)
     _screws(rgb, rng)
     radius = round(min(h, w) * float(rng.choice((0.0, 0.02, 0.06))))
@@ -59,7 +73,13 @@ def _bare(rng: Generator, h: int, w: int) -> Surface:
 def _enamel(rng: Generator, h: int, w: int) -> Surface:
     kind, colour, ink = ENAMEL[int(rng.integers(len(ENAMEL)))]
     rgb = plain(varied(colour, rng, 5), h, w)
-    shade(rgb, 1 + _sheen(rng, h, w) * np.float32(0.05) + clouds(rng, h, w, 2, 2) * 0.02 + normal(rng, h, w) * np.float32(0.0003))
+    shade(
+        rgb,
+        1
+        + _sheen(rng, h, w) * np.float32(0.05)
+        + clouds(rng, h, w, 2, 2) * 0.02
+        + normal(rng, h, w) * np.float32(0.0003),
+    )
     short = min(h, w)
     radius = round(short * 0.07)
     if rng.random() < 0.75:
@@ -77,11 +97,11 @@ def _enamel(rng: Generator, h: int, w: int) -> Surface:
     return Surface("metal", kind, rgb, rounded(h, w, radius), inset(h, w, 0.16), inks, thick=0.012)
 
 
-def _sheen(rng: Generator, h: int, w: int) -> NDArray[np.float32]:
+def _sheen(rng: Generator, h: int, w: int) -> Real:
     """Bands of light that a window leaves on a smooth plate."""
     along = gradient(h, w, float(rng.uniform(-35, 35)))
     at, width = float(rng.uniform(-0.6, 0.6)), float(rng.uniform(0.2, 0.5))
-    band: NDArray[np.float32] = np.exp(-(((along - at) / width) ** 2)) - np.float32(0.4)
+    band: Real = np.exp(-(((along - at) / width) ** 2)) - np.float32(0.4)
     return band
 
 
@@ -89,11 +109,11 @@ def _screws(rgb: Rgb, rng: Generator) -> None:
     h, w = rgb.shape[:2]
     r = max(2, round(min(h, w) * 0.018))
     at = max(r + 2, round(min(h, w) * 0.075))
-    spots = ((at, at), (w - at, at), (at, h - at), (w - at, h - at))
+    spots = [(at, at), (w - at, at), (at, h - at), (w - at, h - at)]
     if rng.random() < 0.25:
         return
     if rng.random() < 0.3:
-        spots = ((at, h // 2), (w - at, h // 2))
+        spots = [(at, h // 2), (w - at, h // 2)]
     for x, y in spots:
         cv2.circle(rgb, (x + max(1, r // 3), y + max(1, r // 3)), r, (30, 28, 26), -1, cv2.LINE_AA)
         cv2.circle(rgb, (x, y), r, (150, 150, 148), -1, cv2.LINE_AA)

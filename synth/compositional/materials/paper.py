@@ -5,11 +5,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from synth.compositional.blend import mix, raise_by, shade
 from synth.compositional.inks import painted, printed
-from synth.compositional.noise import Colour, Rgb, clouds, gradient, normal, plain, scratches, streaks, varied
+from synth.compositional.noise import (
+    Colour,
+    Field,
+    Real,
+    Rgb,
+    clouds,
+    gradient,
+    normal,
+    plain,
+    scratches,
+    streaks,
+    varied,
+)
 from synth.compositional.surface import Ink, Surface, edge_distance, inset, whole
 
 SHEETS: tuple[tuple[str, Colour], ...] = (
@@ -24,11 +35,19 @@ SHEETS: tuple[tuple[str, Colour], ...] = (
     ("a light green sheet of paper", (212, 234, 208)),
     ("a red sheet of festive paper", (186, 28, 30)),
 )
-DARK: tuple[Colour, ...] = ((24, 24, 28), (32, 32, 36), (20, 40, 96), (120, 20, 24), (18, 78, 58), (70, 30, 96), (150, 60, 10))
+DARK: tuple[Colour, ...] = (
+    (24, 24, 28),
+    (32, 32, 36),
+    (20, 40, 96),
+    (120, 20, 24),
+    (18, 78, 58),
+    (70, 30, 96),
+    (150, 60, 10),
+)
 GOLD: tuple[Colour, ...] = ((246, 208, 104), (252, 224, 150), (22, 16, 16))
 
 
-def fold(rng: Generator, h: int, w: int) -> NDArray[np.float32]:
+def fold(rng: Generator, h: int, w: int) -> Real:
     """Light on a sheet that was folded once or twice and smoothed again."""
     light = np.ones((h, w), np.float32)
     for across in (True, False):
@@ -58,12 +77,16 @@ def paper(rng: Generator, h: int, w: int) -> Surface:
         stain = np.clip(255 * (0.5 - far * 0.5 + clouds(rng, h, w, 5, 3) * 0.35), 0, 120).astype(np.uint8)
         mix(rgb, (150, 108, 56), stain)
     if old or rng.random() < 0.3:
-        mix(rgb, (130, 110, 86), cv2.convertScaleAbs(scratches(rng, h, w, 60 + h * w // 9000, min(h, w) * 0.03), alpha=0.16))
+        mix(
+            rgb,
+            (130, 110, 86),
+            cv2.convertScaleAbs(scratches(rng, h, w, 60 + h * w // 9000, min(h, w) * 0.03), alpha=0.16),
+        )
     if red:
         mix(rgb, (236, 190, 80), cv2.convertScaleAbs(flecks(rng, h, w), alpha=0.55))
     _rule(rgb, rng, kind)
     inks = tuple(
-        Ink("printed", c, printed(c)) for c in (GOLD if red else DARK[:2] + (DARK[int(rng.integers(2, len(DARK)))],))
+        Ink("printed", c, printed(c)) for c in (GOLD if red else (*DARK[:2], DARK[int(rng.integers(2, len(DARK)))]))
     )
     if note or "ruled" in kind or "squared" in kind:
         pens: tuple[Colour, ...] = ((26, 34, 110), (28, 28, 30), (150, 24, 30))
@@ -86,12 +109,14 @@ def _rule(rgb: Rgb, rng: Generator, kind: str) -> None:
             rgb[:, step : step + line] = (226, 150, 150)
 
 
-def flecks(rng: Generator, h: int, w: int) -> NDArray[np.uint8]:
+def flecks(rng: Generator, h: int, w: int) -> Field:
     """Specks of gold in festive paper."""
     out = np.zeros((h, w), np.uint8)
     size = max(1.0, min(h, w) / 260)
     for x, y, r in rng.random((max(20, h * w // 2600), 3)):
-        cv2.circle(out, (int(x * w), int(y * h)), max(1, round(size * (0.3 + r))), int(90 + 165 * r), -1, cv2.LINE_AA)
+        cv2.circle(
+            out, (int(x * w), int(y * h)), max(1, round(size * (0.3 + r))), (int(90 + 165 * r),), -1, cv2.LINE_AA
+        )
     return out
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from synth.compositional.blend import shade
 from synth.compositional.inks import burnt, carved, painted
-from synth.compositional.noise import Colour, clouds, coloured, grain, streaks, to_field
+from synth.compositional.noise import Colour, Field, Real, clouds, coloured, grain, less, streaks, to_field
 from synth.compositional.surface import Ink, Surface, bevel, inset, rounded
 
 Stops = tuple[Colour, ...]
@@ -30,7 +31,7 @@ def wood(rng: Generator, h: int, w: int) -> Surface:
     planks = int(rng.choice((1, 1, 2, 3, 4))) if h > 120 else 1
     bounds = np.linspace(0, h, planks + 1).round().astype(int)
     field = np.empty((h, w), np.uint8)
-    for top, bottom in zip(bounds[:-1], bounds[1:], strict=True):
+    for top, bottom in itertools.pairwise(bounds):
         field[top:bottom] = _plank(rng, bottom - top, w)
     rgb = coloured(field, stops)
     short = min(h, w)
@@ -65,7 +66,7 @@ def _inks(dark: bool) -> tuple[Ink, ...]:
     )
 
 
-def _plank(rng: Generator, h: int, w: int) -> NDArray[np.uint8]:
+def _plank(rng: Generator, h: int, w: int) -> Field:
     """Rings cut lengthwise (a slow wave drawn out along the plank, bent around knots), fibres and pores on top."""
     y = np.linspace(0, 1, h, dtype=np.float32)[:, None]
     rings = float(rng.uniform(4, 9))
@@ -81,12 +82,16 @@ def _plank(rng: Generator, h: int, w: int) -> NDArray[np.uint8]:
     base = to_field(ring * np.float32(0.75) - np.float32(0.35), 128, 96)
     field = cv2.addWeighted(base, 1.0, rough, 0.42, -54)
     pores = cv2.resize(grain(rng, h, max(8, w // 14)), (w, h), interpolation=cv2.INTER_LINEAR)
-    return cv2.subtract(field, cv2.convertScaleAbs(cv2.subtract(pores, np.full_like(pores, 205)), alpha=1.3))  # type: ignore[return-value]
+    return cv2.subtract(field, cv2.convertScaleAbs(less(pores, 205), alpha=1.3))
 
 
-def _knot(rng: Generator, h: int, w: int) -> NDArray[np.float32]:
+def _knot(rng: Generator, h: int, w: int) -> Real:
     cy, cx = float(rng.uniform(0.15, 0.85)) * h, float(rng.uniform(0.05, 0.95)) * w
     size = h * float(rng.uniform(0.08, 0.16))
-    y, x = np.arange(h, dtype=np.float32)[:, None] - np.float32(cy), np.arange(w, dtype=np.float32)[None, :] - np.float32(cx)
+    y, x = (
+        np.arange(h, dtype=np.float32)[:, None] - np.float32(cy),
+        np.arange(w, dtype=np.float32)[None, :] - np.float32(cx),
+    )
     near = np.exp(-((x / (size * 2.6)) ** 2) - (y / (size * 1.2)) ** 2)
-    return near * np.float32(0.26) * np.tanh(y / np.float32(size * 0.5))  # type: ignore[no-any-return]
+    bend: Real = near * np.float32(0.26) * np.tanh(y / np.float32(size * 0.5))
+    return bend
