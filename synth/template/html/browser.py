@@ -14,7 +14,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, TimeoutError
 from dataclasses import dataclass
 from functools import cache
@@ -91,11 +91,12 @@ class Session:
         self._playwright = sync_playwright().start()
         self.trusted: set[str] = set()  #: PostScript names of fonts that were seen to be drawn with
         root = ("--no-sandbox",) if os.geteuid() == 0 else ()
+        self._settings = _font_settings(fonts)
+        told = {**os.environ, "FONTCONFIG_FILE": self._settings.name} if self._settings else dict(os.environ)
         try:
-            with _font_settings(fonts) as environment:
-                self._browser = self._playwright.chromium.launch(
-                    executable_path=program, args=[*SWITCHES, *root], env=environment
-                )
+            self._browser = self._playwright.chromium.launch(
+                executable_path=program, args=[*SWITCHES, *root], env=told
+            )
         except Error as error:
             self._playwright.stop()
             said = next((line for line in str(error).splitlines() if line.strip()), "")
@@ -157,6 +158,8 @@ class Session:
     def close(self) -> None:
         self._browser.close()
         self._playwright.stop()
+        if self._settings:
+            self._settings.close()
 
     def _answer(self, route: Any) -> None:
         document, asked = self._document, urlsplit(route.request.url)
@@ -256,22 +259,20 @@ class _Crashed(Exception):  # noqa: N818 - said to Browser.run alone
     """The browser died or was killed under a job."""
 
 
-@contextlib.contextmanager
-def _font_settings(fonts: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """An environment in which fontconfig also knows these folders. The file is read at start and not needed later."""
+def _font_settings(fonts: tuple[str, ...]) -> tempfile._TemporaryFileWrapper[str] | None:
+    """A file that tells fontconfig of these folders besides the system's; gone when it is closed."""
     if not fonts:
-        yield dict(os.environ)
-        return
+        return None
     folders = [str((p if p.is_dir() else p.parent).resolve()) for p in map(Path, fonts)]
     listed = "".join(f"<dir>{escape(folder)}</dir>" for folder in folders)
     system = os.environ.get("FONTCONFIG_FILE", "/etc/fonts/fonts.conf")
-    with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as file:
-        file.write(
-            '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
-            f'<include ignore_missing="yes">{escape(system)}</include>{listed}</fontconfig>'
-        )
-        file.flush()
-        yield {**os.environ, "FONTCONFIG_FILE": file.name}
+    file = tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8")  # noqa: SIM115 - closed with the session
+    file.write(
+        '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
+        f'<include ignore_missing="yes">{escape(system)}</include>{listed}</fontconfig>'
+    )
+    file.flush()
+    return file
 
 
 def browser(fonts: tuple[str, ...] = ()) -> Browser:

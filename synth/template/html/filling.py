@@ -3,7 +3,7 @@
 Attributes that a page may use, ours and a user's alike:
 `data-role="title"` a place for text; `data-text="NAME"` what stands there (see Writer.text); `data-lang="en|zh|other"`;
 `data-repeat="3-5"` the element so many times; `data-maybe="0.5"` left out with that chance; `data-variant="a b"` one of
-these classes; `data-art`, `data-icon` a drawing; `data-var="name low high"` a CSS variable; `data-value="20 90"` the
+these classes; `data-art` a drawing; `data-icon` one of these pictograms; either may be `item`: what the word beside it names; `data-var="name low high"` a CSS variable; `data-value="20 90"` the
 value of a part, `data-shares` parts inside marked `data-share` make up a hundred.
 """
 
@@ -17,6 +17,7 @@ from lxml import etree, html
 
 from synth.template.html.art import DRAWINGS
 from synth.template.html.art.icons import STROKES, icon
+from synth.template.html.art.things import THINGS, product
 from synth.template.html.generated import Item
 from synth.template.html.writer import Writer
 from warehouse.errors import UsageError
@@ -33,8 +34,8 @@ class Filled:
     layouts: tuple[str, ...]
 
 
-def fill(page: html.HtmlElement, rng: Rng, writer: Writer, head: str) -> Filled:
-    """`head`: markup put at the end of <head>. Raises UsageError for an attribute that asks for what there is not."""
+def fill(page: html.HtmlElement, rng: Rng, writer: Writer, last: bool) -> Filled:
+    """An empty <style> is put into the head, as its first child or its `last`. Raises UsageError for an attribute that asks for what there is not."""
     root = copy.deepcopy(page)
     layouts: list[str] = []
     _grow(root, rng, layouts)
@@ -43,8 +44,7 @@ def fill(page: html.HtmlElement, rng: Rng, writer: Writer, head: str) -> Filled:
     _write(root, rng, writer, Item(start=int(rng.integers(1000))), said)
     root.set("lang", writer.tag(writer.language))
     place = root.find("head")
-    for part in html.fragments_fromstring(head):
-        place.append(part)
+    place.insert(len(place) if last else 0, html.Element("style", id="glyphmill"))
     return Filled("<!doctype html>" + html.tostring(root, encoding="unicode"), "".join(said), tuple(layouts))
 
 
@@ -57,24 +57,25 @@ def _grow(element: html.HtmlElement, rng: Rng, layouts: list[str]) -> None:
         if maybe is not None and rng.random() >= _numbers(child, maybe, 1)[0]:
             child.drop_tree()
             continue
-        variant = child.attrib.pop("data-variant", None)
-        if variant is not None:
-            chosen = variant.split()[int(rng.integers(len(variant.split())))]
-            child.set("class", f"{child.get('class', '')} {chosen}".strip())
-            layouts.append(chosen)
         told = child.attrib.pop("data-repeat", None)
-        if told is None:
-            _grow(child, rng, layouts)
-            continue
-        low, high = _numbers(child, told.replace("-", " "), 2) if "-" in told else 2 * _numbers(child, told, 1)
-        count = int(rng.integers(int(low), int(high) + 1))
-        copies = [child, *(copy.deepcopy(child) for _ in range(count - 1))]
-        for number, one in enumerate(copies):
-            one.set("data-item", str(number))
-            one.set("style", f"{one.get('style', '')};--i:{number};--n:{count}".lstrip(";"))
-            if number:
-                one.tail = None
-                copies[number - 1].addnext(one)
+        copies = [child]
+        if told is not None:
+            low, high = _numbers(child, told.replace("-", " "), 2) if "-" in told else 2 * _numbers(child, told, 1)
+            count = int(rng.integers(int(low), int(high) + 1))
+            copies += [copy.deepcopy(child) for _ in range(count - 1)]
+            for number, one in enumerate(copies):
+                one.set("data-item", str(number))
+                one.set("style", f"{one.get('style', '')};--i:{number};--n:{count}".lstrip(";"))
+                if number:
+                    one.tail = None
+                    copies[number - 1].addnext(one)
+        for one in copies:
+            variant = one.attrib.pop("data-variant", None)
+            if variant is not None:
+                chosen = variant.split()[int(rng.integers(len(variant.split())))]
+                one.set("class", f"{one.get('class', '')} {chosen}".strip())
+                if told is None and len(chosen) > 1:
+                    layouts.append(chosen)
             _grow(one, rng, layouts)
 
 
@@ -93,10 +94,10 @@ def _share(root: html.HtmlElement, rng: Rng) -> None:
 
 def _write(element: html.HtmlElement, rng: Rng, writer: Writer, item: Item, said: list[str]) -> None:
     """Fills one element and what it holds; `item`: the repeated part that it stands in."""
-    number = element.attrib.pop("data-item", None)
+    number, outer = element.attrib.pop("data-item", None), None
     if number is not None:
         item = replace(item, number=int(number))
-        writer.begin()
+        outer = writer.take_mark()
     value = element.attrib.pop("data-value", None)
     if value is not None:
         low, high = _numbers(element, value, 2)
@@ -127,20 +128,30 @@ def _write(element: html.HtmlElement, rng: Rng, writer: Writer, item: Item, said
     for child in list(element):
         if isinstance(child.tag, str):
             _write(child, rng, writer, item, said)
-    if number is not None or element.tag == "html":  # a pictogram may stand before the word that it belongs to
-        for waiting in element.xpath(".//*[@data-icon='item']"):
-            waiting.attrib.pop("data-icon")
-            waiting.append(html.fragment_fromstring(_pictogram(writer.icon(rng))))
+    if number is not None or element.tag == "html":  # a drawing may stand before the word that it belongs to
+        _mark(element, rng, writer.take_mark(outer))
+
+
+def _mark(part: html.HtmlElement, rng: Rng, mark: str | None) -> None:
+    """Draws what the part's words name; what they do not name is left to chance."""
+    for waiting in part.xpath(".//*[@data-icon='item'] | .//*[@data-art='item']"):
+        if waiting.attrib.pop("data-icon", None):
+            name = mark if mark in STROKES else list(STROKES)[int(rng.integers(len(STROKES)))]
+            waiting.append(html.fragment_fromstring(_pictogram(name)))
+        else:
+            waiting.attrib.pop("data-art")
+            waiting.append(html.fragment_fromstring(product(rng, mark if mark in THINGS else None)))
 
 
 def _drawn(element: html.HtmlElement, rng: Rng) -> str | None:
     art, pictogram = element.get("data-art"), element.get("data-icon")
-    if art is not None:
+    if art is not None and art != "item":
         if art not in DRAWINGS:
             raise UsageError(f"data-art={art!r}: there is no such drawing; there are {', '.join(DRAWINGS)}")
         return DRAWINGS[art](rng)
     if pictogram is not None and pictogram != "item":
-        return _pictogram(pictogram)
+        names = pictogram.split()
+        return _pictogram(names[int(rng.integers(len(names)))])
     return None
 
 

@@ -32,6 +32,7 @@ from warehouse.errors import UsageError
 VERSION = "1"
 SMALLEST = 12.0  # pixels of the image: the em of the smallest text
 FAINTEST = 2.6  # contrast of a text with what is really behind it
+MARK = '<style id="glyphmill"></style>'
 USER_SECONDS = 20.0  # for a user's page to be drawn once
 
 
@@ -95,19 +96,20 @@ class Html:
         spoken = [one for one in self.languages if one in page.languages] or list(self.languages)
         language = spoken[int(rng.integers(len(spoken)))]
         other = {"zh": "en", "en": "zh"}[language] if len(self.languages) > 1 and rng.random() < self.mixed else language
-        colours = palettes()[int(rng.integers(len(palettes())))]
+        choice = palettes()[: len(palettes()) - (page.kind == "ui")]  # the last is for prints: a screen is not all vermilion
+        colours = choice[int(rng.integers(len(choice)))]
         size = page.sizes[int(rng.integers(len(page.sizes)))]
         low, high = _scales(page, size, self.longest)
         scale = round(float(rng.uniform(low, high)), 3)
         variables = _variables(rng, colours)
         corpus = open_corpus(self.corpora)
         writer = Writer(language, other, lambda r, tag, a, b: corpus.pick(r, tag, a, b).text)
-        filled = fill(page.root, rng, writer, "<style></style>")
+        filled = fill(page.root, rng, writer, last=page.folder is not None)
         faces = choose(rng, self.fonts, self.system_fonts, filled.text, language, page.style)
         if faces is None:
             return Rejected("undrawable", f"no font draws all of {filled.text[:80]!r}")
         style = faces.css() + f":root{{{variables}}}" + (_base() if page.folder is None else _forced())
-        markup = filled.markup.replace("<style></style>", f"<style>{style}</style>", 1)
+        markup = filled.markup.replace(MARK, f"<style>{style}</style>", 1)
         document = Document(markup, *size, scale, page.folder)
         told, image = self._browser().run(lambda session: _drawn(session, document, faces, page))
         found = _judged(told, image, faces, scale)

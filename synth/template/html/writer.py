@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 
 from synth.corpora.phrases import phrases_of
-from synth.template.html.art.icons import STROKES
 from synth.template.html.generated import GENERATED, Item
 from warehouse.errors import UsageError
 
@@ -35,7 +34,7 @@ class Writer:
     def __init__(self, language: str, other: str, passages: Passages) -> None:
         self.language, self.other, self._passages = language, other, passages
         self._said: set[str] = set()
-        self._icon: str | None = None
+        self._mark: str | None = None
 
     def tag(self, language: str) -> str:
         """BCP 47."""
@@ -44,15 +43,10 @@ class Writer:
     def resolve(self, told: str | None) -> str:
         return {"other": self.other, "en": "en", "zh": "zh"}.get(told or "", self.language)
 
-    def begin(self) -> None:
-        """A new repeated part begins: it has no pictogram yet."""
-        self._icon = None
-
-    def icon(self, rng: Rng) -> str:
-        """The pictogram of the part's word, or any where it has none. The drawing may come before the word."""
-        if self._icon is None:
-            self._icon = list(STROKES)[int(rng.integers(len(STROKES)))]
-        return self._icon
+    def take_mark(self, before: str | None = None) -> str | None:
+        """What the words of a repeated part were marked with, if any were; `before` stands in its place again."""
+        mark, self._mark = self._mark, before
+        return mark
 
     def text(self, told: str, rng: Rng, language: str | None, item: Item, case: str | None) -> str:
         """`told`: alternatives parted by |; each the name of a list in words/, of a generated text, a role of phrases,
@@ -66,11 +60,18 @@ class Writer:
                 text = _PART.sub(lambda found: self._named(found.group(1), rng, speech, item), chosen)
             else:
                 text = self._named(chosen, rng, speech, item)
-            fresh = text not in self._said or chosen in GENERATED
-            if fresh and not (case == "vertical" and _NOT_UPRIGHT.search(text)):
+            if self._fits(text, chosen, case):
                 break
         self._said.add(text)
         return text.upper() if case == "upper" else text
+
+    def _fits(self, text: str, told: str, case: str | None) -> bool:
+        """New on the page, from a sentence's beginning, and upright where lines are vertical."""
+        if text in self._said and told not in GENERATED:
+            return False
+        if case == "vertical" and _NOT_UPRIGHT.search(text):
+            return False
+        return not (told.startswith("passage") and (text[0].islower() or text[0] in "，。、；：！？”’）,.;:!?)"))
 
     def _named(self, name: str, rng: Rng, language: str, item: Item) -> str:
         kind, *ends = name.split()
@@ -85,7 +86,7 @@ class Writer:
             entry = lists[kind][int(rng.integers(len(lists[kind])))]
             mark, _, text = entry.partition("|")
             if text:
-                self._icon = mark
+                self._mark = mark
             return text or mark
         if kind in ROLES:
             return phrases_of(language).draw(rng, kind)
@@ -95,7 +96,7 @@ class Writer:
 
 @cache
 def words(language: str) -> dict[str, list[str]]:
-    """Our lists of words by name; an entry `icon|text` brings its pictogram."""
+    """Our lists of words by name; an entry `mark|text` names what is drawn beside it."""
     file = resources.files("synth.template.html") / "words" / f"{language}.toml"
     found: dict[str, list[str]] = tomllib.loads(file.read_text(encoding="utf-8"))
     return found

@@ -32,15 +32,17 @@ def avatar(rng: Rng) -> str:
     )
 
 
-def product(rng: Rng) -> str:
-    """A cup, lamp, vase, chair, plant, kettle, bag or headphones on a table."""
+THINGS = ("cup", "lamp", "vase", "chair", "plant", "kettle", "bag", "headphones")
+
+
+def product(rng: Rng, name: str | None = None) -> str:
+    """One of THINGS on a table, by name or by chance."""
     main, second, third = shuffled(rng, ACCENTS)
     shade = mix(main, "#000", 82)
     pale = mix(second, "var(--surface)", 26)
     pot = mix(third, "var(--surface)", 80)
-    thing = one(
-        rng,
-        (
+    drawn = (
+
             f'<path d="M110 150H250V240C250 290 220 310 180 310S110 290 110 240Z" fill="{main}"/>'
             f'<path d="M250 176C300 170 300 250 246 250" fill="none" stroke="{main}" stroke-width="18"/>'
             f'<ellipse cx="180" cy="150" rx="70" ry="16" fill="{shade}"/>'
@@ -71,8 +73,8 @@ def product(rng: Rng) -> str:
             f'<rect x="76" y="196" width="58" height="104" rx="26" fill="{main}"/><rect x="266" y="196" width="58" '
             f'height="104" rx="26" fill="{main}"/><rect x="122" y="206" width="20" height="84" rx="9" fill="{shade}"/>'
             f'<rect x="258" y="206" width="20" height="84" rx="9" fill="{shade}"/>',
-        ),
     )
+    thing = drawn[THINGS.index(name) if name else int(rng.integers(len(THINGS)))]
     return svg(
         400,
         400,
