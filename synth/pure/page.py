@@ -47,7 +47,7 @@ def set_page(text: str, language: str, faces: tuple[FaceKey, ...], design: Desig
     _, _, width, height = design.box
     setting = Setting(faces, 0.0, design.direction, design.align, design.leading, design.tracking, language)
     smallest = SMALLEST_HAN if language.startswith(("zh", "ja", "ko")) else SMALLEST
-    gutter = round(0.05 * width)
+    gutter = max(round(0.06 * width), 2 * smallest)
     measure = (width - gutter * (design.columns - 1)) // design.columns
     across = height if design.direction == "vertical" else measure
     largest = min(across / 3 if len(text) > 6 else across * 0.9, min(design.width, design.height) * 0.5)

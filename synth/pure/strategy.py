@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -62,10 +63,10 @@ class Pure:
                     f"the corpus has no text in {language}; it has {has}: name another --corpus or language"
                 )
         if self.plan is not None:
-            read_plan(self.plan)
+            _open_plan(self.plan)
 
     def fingerprint(self) -> str:
-        plan = read_plan(self.plan).digest if self.plan is not None else "none"
+        plan = _open_plan(self.plan).digest if self.plan is not None else "none"
         return (
             f"pure {VERSION} fonts {self._book().digest} corpus {open_corpus(self.corpora).digest} plan {plan} {self!r}"
         )
@@ -74,7 +75,7 @@ class Pure:
         rng = chance(seed, self.name, index)
         size = canvas_size(rng, self.longest)
         book = self._book()
-        plan = read_plan(self.plan) if self.plan is not None else None
+        plan = _open_plan(self.plan) if self.plan is not None else None
         if plan is not None and index < len(plan):
             text, key = _planned(plan, book, index)
         else:
@@ -102,6 +103,12 @@ class Pure:
             low = min(low, high // 2)
         lines = rng.random() < 0.4  # a poem's lines stay lines
         return open_corpus(self.corpora).pick(rng, language, low, high, breaks=bool(lines))
+
+
+@lru_cache(maxsize=8)
+def _open_plan(path: str) -> Plan:
+    """The plan, read once a process."""
+    return read_plan(path)
 
 
 def forms(language: str) -> str:
