@@ -14,6 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
+from synth.template.deck.words import WORDS
+
 PHRASES = ("title", "subtitle", "heading", "name", "place", "date", "price", "dish", "slogan", "sign", "button",
            "sentence")  # fmt: skip
 _MARK = re.compile(r"\{(?:=(?P<en>[^|{}]*)\|(?P<zh>[^|{}]*)|(?P<role>[a-z]+)(?::(?P<low>\d+)-(?P<high>\d+))?"
@@ -71,8 +73,10 @@ def answer(ask: Ask, rng: np.random.Generator, language: str, texts: Texts, page
 
     def found(match: re.Match[str]) -> str:
         if match["role"] is None:
-            return match[said]
-        limit = int(match["high"]) * (2 if said == "zh" else 1) if match["high"] else ask.units
+            return str(match[said])
+        if match["role"] == "era":
+            return _era(rng, int(match["low"] or 1))
+        limit = min(int(match["high"]) * 2, ask.units) if match["high"] else ask.units
         return by_role(match["role"], limit, rng, language, texts, page)
 
     return _MARK.sub(found, ask.pattern).strip()
@@ -83,6 +87,10 @@ def by_role(role: str, limit: int, rng: np.random.Generator, language: str, text
     chinese = language.startswith("zh")
     if role in _NUMBERS:
         return _NUMBERS[role](rng, page)
+    if role in WORDS:
+        return str(rng.choice(WORDS[role]["zh" if chinese else "en"]))
+    if role == "cost":
+        return _cost(rng, chinese)
     if role in ("title", "subtitle", "heading", "slogan", "name", "place", "date", "price", "dish", "sign", "button"):
         return texts.phrase(rng, language, role)
     if role == "footer":
@@ -90,7 +98,7 @@ def by_role(role: str, limit: int, rng: np.random.Generator, language: str, text
     longest = max(limit // 2 if chinese else limit, 4 if chinese else 12)
     if role == "sentence" and longest >= (16 if chinese else 40) and rng.random() < 0.5:
         return texts.phrase(rng, language, "sentence")
-    shortest = max(longest // 3, 2 if chinese else 8)
+    shortest = max(longest // 2, 2 if chinese else 8)
     return _cut(texts.pick(rng, language, shortest, longest), role)
 
 
@@ -118,11 +126,32 @@ def _span(rng: np.random.Generator, page: int) -> str:
     return f"{first} – {first + int(rng.integers(1, 5))}"
 
 
+def _era(rng: np.random.Generator, back: int) -> str:
+    """Years of the `back`-th entry of a career, the latest first."""
+    first = 2024 - 3 * back + int(rng.integers(2))
+    return f"{first} – {first + 2}"
+
+
+def _cost(rng: np.random.Generator, chinese: bool) -> str:
+    if chinese:
+        return (f"¥{rng.integers(6, 199)}", f"{rng.integers(6, 199)}元")[int(rng.integers(4)) // 3]
+    cents = ("00", "50", "95", "75")[int(rng.integers(4))]
+    return f"{('$', '£', '€')[int(rng.integers(3))]}{rng.integers(3, 60)}.{cents}"
+
+
+def _mail(rng: np.random.Generator, page: int) -> str:
+    who = ("hello", "anna", "office", "wang.lei", "info", "li.na", "post", "chen")[int(rng.integers(8))]
+    where = ("harbour", "lantern", "qinghe", "meadow", "yunling", "bluebird")[int(rng.integers(6))]
+    return f"{who}@{where}.example"
+
+
 _NUMBERS: dict[str, Callable[[np.random.Generator, int], str]] = {
     "page": lambda rng, page: str(page + 1),
     "number": lambda rng, page: f"{rng.integers(1, 100):,}",
     "figure": _figure,
     "clock": _clock,
     "span": _span,
+    "mail": _mail,
+    "code": lambda rng, page: f"{'GDKZ'[int(rng.integers(4))]}{rng.integers(100, 1000)}",
     "phone": lambda rng, page: f"{rng.integers(100, 1000)} {rng.integers(1000, 10000)} {rng.integers(1000, 10000)}",
 }

@@ -143,14 +143,14 @@ class Filler:
             role = frame.role if frame.role in ("title", "subtitle") else ask.role
             info = self._face(text, role, look.bold)
             size = max(round(look.size * share * 12700 * self.scale), SMALLEST[self.cast.language])
-            marker = ""
+            marker, marker_face = "", info.key
             if look.bullet == "1.":
                 number[look.level] = number.get(look.level, 0) + 1
                 marker = f"{number[look.level]}."
             elif look.bullet:
-                marker = next((b for b in (look.bullet, "•", "·") if self.book.draws(info.key, b)), "")
+                marker, marker_face = self._bullet(look.bullet, info)
             plain = look if marker else replace(look, indent=0.0)
-            out.append(Written(text, plain, role, self.cast.language, info.key, float(size), marker))
+            out.append(Written(text, plain, role, self.cast.language, info.key, float(size), marker, marker_face))
         return out
 
     def _face(self, text: str, role: str, bold: bool) -> FontInfo:
@@ -162,8 +162,18 @@ class Filler:
                 return info
         raise LayoutError(f"no font of this slide draws {missing}")
 
+    def _bullet(self, wanted: str, info: FontInfo) -> tuple[str, FaceKey]:
+        """A bullet and a face that draws it: the design's own sign in the text's face, or in the first that has it."""
+        for sign in (wanted, "•"):
+            if self.book.draws(info.key, sign):
+                return sign, info.key
+            others = self.book.drawing(sign, "und", ("sans", "serif"))
+            if others:
+                return sign, others[0].key
+        raise LayoutError(f"no font draws the bullet {wanted}")
+
     def _fonts(self, written: Sequence[Written]) -> dict[FaceKey, FontInfo]:
-        return {w.face: self.book.info(w.face) for w in written}
+        return {key: self.book.info(key) for w in written for key in (w.face, w.marker_face or w.face)}
 
 
 def _words(paragraph: Element) -> str:

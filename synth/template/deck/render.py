@@ -21,7 +21,11 @@ from synth.template.deck.safety import DeckError
 from synth.template.deck.scene import Drawing, Scene
 from synth.template.deck.setting import Line
 
+NUMBERING = "numbering"  # of a list: 1. 2. 3.; it is read, but no caption tells of it
 LOWEST_CONTRAST = 2.5  # of the ink against nine tenths of the pixels around it, WCAG 2.2's ratio
+#: What a role is called outside of slides.
+_TOLD = {"point": "body", "sentence": "body", "text": "body", "citation": "body", "cost": "price", "footer": "label",
+         "page": "number", "figure": "number", "clock": "date", "era": "date", "span": "date", "cell": "label"}  # fmt: skip
 _LUMINANCE = np.where(
     np.arange(256) / 255 <= 0.04045, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4
 )
@@ -69,7 +73,7 @@ def _write(
     if line.marker is not None:
         drawn = _ink(canvas, line.marker, line.marker_x, line.y, matrix, written.style.bullet_tone.rgb)
         if written.style.bullet == "1.":
-            out.append(replace(drawn, role="number"))
+            out.append(replace(drawn, role=NUMBERING))
     drawn = _ink(canvas, line.block, line.x, line.y, matrix, written.style.tone.rgb)
     for quad in drawn.line_quads():
         box = (*quad.min(axis=0).tolist(), *quad.max(axis=0).tolist())
@@ -79,7 +83,7 @@ def _write(
         if out_of:
             raise DeckError("text off the slide", written.text[:40])
         taken.append(box)
-    return [*out, replace(drawn, role=written.role)]
+    return [*out, replace(drawn, role=_TOLD.get(written.role, written.role))]
 
 
 def _ink(canvas: Canvas, block: Block, x: float, y: float, matrix: Floats, rgb: tuple[int, int, int]) -> Placed:

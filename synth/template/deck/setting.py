@@ -25,6 +25,7 @@ class Written:
     face: FaceKey
     size: float
     marker: str = ""
+    marker_face: FaceKey | None = None  # where the main face lacks the bullet
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _set(written: Written, measure: float, scale: float, vertical: bool) -> tupl
     marker, marker_x = None, 0.0
     if written.marker and not vertical:
         marker_x = max((style.margin + style.indent) * scale, 0.0)
-        mark = Setting((written.face,), written.size, leading=setting.leading, language=written.language)
+        mark = Setting((written.marker_face or written.face,), written.size, leading=setting.leading, language=written.language)
         marker = lay_out(written.marker, mark)
         if style.align != "l" or marker_x + marker.width > margin:
             raise OverflowingError("a bullet without room before its text")

@@ -29,7 +29,7 @@ def write(frame: Frame, patterns: Sequence[Element], written: Sequence[Written],
           scale: float) -> None:  # fmt: skip
     """Replace the paragraphs of a frame. `patterns`: the paragraph that each takes its looks from."""
     body = frame.body
-    made = [_paragraph(p, w, fonts[w.face], scale) for p, w in zip(patterns, written, strict=True)]
+    made = [_paragraph(p, w, fonts, scale) for p, w in zip(patterns, written, strict=True)]
     for old in body.findall(q("a:p")):
         body.remove(old)
     for paragraph in made:
@@ -49,14 +49,14 @@ def _no_autofit(body: Element) -> None:
     settings.insert(0 if warp is None else 1, etree.Element(q("a:noAutofit")))
 
 
-def _paragraph(pattern: Element, written: Written, font: FontInfo, scale: float) -> Element:
+def _paragraph(pattern: Element, written: Written, fonts: Mapping[FaceKey, FontInfo], scale: float) -> Element:
     paragraph = etree.Element(q("a:p"))
     old = child(pattern, "a:pPr")
     properties = copy.deepcopy(old) if old is not None else etree.Element(q("a:pPr"))
     paragraph.append(properties)
-    _bullet(properties, written, font)
+    _bullet(properties, written, fonts[written.marker_face or written.face])
     run = etree.SubElement(paragraph, q("a:r"))
-    run.append(_run_properties(pattern, written, font, scale))
+    run.append(_run_properties(pattern, written, fonts[written.face], scale))
     etree.SubElement(run, q("a:t")).text = written.text
     return paragraph
 

@@ -1,0 +1,1 @@
+"""Our own decks: written as small functions, built as real .pptx with themes, layouts and placeholders."""
