@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth.corpora.cut import CLAUSES, SENTENCES, WORDS, cut
+from synth.corpora.flatten import weights
 from synth.corpora.gather import gather_words, runs
 from synth.corpora.lengths import stratum
 from synth.corpora.own import own_documents
 from synth.corpora.phrases import phrases_of
 from synth.corpora.read import documents, find
 from synth.corpora.store import Run, Store, pack
+from synth.corpora.twins import without_twins
 from warehouse.errors import UsageError
 
 _VERSION = "1"  # of what is done to texts; part of the digest
@@ -51,6 +53,7 @@ class Corpus:
         self.skipped = dict(sorted(skipped.items()))  #: what was left out, by reason
         self._reach = store.reach()
         self._indices: dict[str, _Index] = {}
+        self._weights: dict[str, NDArray[np.int64]] = {}
         self._lacking: set[tuple[str, int, int]] = set()
 
     @cached_property
@@ -85,6 +88,20 @@ class Corpus:
         return self._chosen(
             rng, language, (shortest, longest), breaks, eligible, lambda: int(rng.integers(len(eligible)))
         )
+
+    def flattened(
+        self, rng: np.random.Generator, language: str, shortest: int, longest: int, *, breaks: bool = False
+    ) -> Text:
+        """As `pick`, but a paragraph comes the less often the more common its characters, or words, are in the corpus:
+        see flatten.py. Raises UsageError where the corpus has no such text."""
+        eligible = self._eligible(language, shortest, longest)
+        sums = self._weight_sums(language)
+        below = int(sums[len(sums) - 1 - len(eligible)])
+
+        def choose() -> int:
+            return int(np.searchsorted(sums, rng.integers(below, int(sums[-1])), "right")) - (len(sums) - len(eligible))
+
+        return self._chosen(rng, language, (shortest, longest), breaks, eligible, choose)
 
     def phrase(self, rng: np.random.Generator, language: str, role: str) -> str:
         """A short text of a role (title, sign, price ...), in `en` or `zh`; see phrases.py. Raises UsageError."""
@@ -165,8 +182,18 @@ class Corpus:
         found = cut(text, rng, shortest, longest, rough, anywhere=False) if len(text) > longest else None
         return None if found is None else self._text(i, found)
 
+    def _weight_sums(self, language: str) -> NDArray[np.int64]:
+        """(paragraphs + 1,): sums of weights in the order of the index, from 0."""
+        if language not in self._weights:
+            order = self._index(language).order
+            members = self._store.members(language)
+            by_number = np.zeros(len(self._store), np.int64)
+            by_number[members] = weights(lambda: (self._store.text(int(i)) for i in members))
+            self._weights[language] = np.concatenate(([0], np.cumsum(by_number[order])))
+        return self._weights[language]
+
     def _text(self, i: int, text: str) -> Text:
-        return Text(text, self._store.language(i), self._store.sources[self._store.origins[i]], stratum(text))
+        return Text(text, self._store.language(i), self._store.sources[int(self._store.origins[i])], stratum(text))
 
     def _index(self, language: str) -> _Index:
         if language not in self._indices:
@@ -190,7 +217,7 @@ def open_corpus(paths: tuple[str, ...] = ()) -> Corpus:
     """
     skipped: Counter[str] = Counter()
     words: dict[str, dict[str, int]] = {}
-    store = pack(_all_runs(paths, words, skipped), words)
+    store = pack(without_twins(_all_runs(paths, words, skipped), skipped), words)
     if not len(store) and not words:
         told = "; ".join(f"{reason}: {count}" for reason, count in sorted(skipped.items()))
         raise UsageError(f"there is no text in {' '.join(paths)}" + (f": left out {told}" if told else ": it is empty"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +32,10 @@ class Store:
         return len(self.sizes)
 
     def text(self, i: int) -> str:
-        text: str = self.data[self.starts[i] : self.starts[i + 1]].decode("utf-8")
-        return text
+        return self.data[int(self.starts[i]) : int(self.starts[i + 1])].decode("utf-8")
 
     def language(self, i: int) -> str:
-        return self.languages[self.codes[i]]
+        return self.languages[int(self.codes[i])]
 
     def reach(self) -> NDArray[np.int64]:
         """(n,) characters from the beginning of a paragraph to the end of its run, a character between paragraphs."""
@@ -69,7 +68,7 @@ class Run:
     source: str
 
 
-def pack(runs: Iterator[Run], words: Mapping[str, Mapping[str, int]]) -> Store:
+def pack(runs: Iterable[Run], words: Mapping[str, Mapping[str, int]]) -> Store:
     """The store of the runs, in the order they come in."""
     data = bytearray()
     starts = [0]

@@ -38,7 +38,7 @@ _SCRIPTS: tuple[tuple[str, str], ...] = (
     ("hy", "\u0531-\u0587"),
 )
 _ANY = re.compile("|".join(f"([{letters}])" for _, letters in _SCRIPTS))
-_SAMPLE = 400  # characters that are looked at
+_SAMPLE = 160  # characters that are looked at
 _TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_](?:[A-Za-z]{2,4}|\d{3}))*")
 
 
