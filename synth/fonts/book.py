@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
+from random import Random
 
 import freetype
 import numpy as np
@@ -13,15 +15,16 @@ import uharfbuzz as hb
 from numpy.typing import NDArray
 from xxhash import xxh3_128_hexdigest
 
-from synth.fonts.characters import BREAKING, canonical, codes, form_language, ignorable, script_of, takes_form
+from synth.fonts.characters import BREAKING, canonical, form_language, script_of, takes_form
 from synth.fonts.coverage import Coverage
 from synth.fonts.discovery import files_of, system_files
 from synth.fonts.face import FaceKey, open_face
 from synth.fonts.facts import FontInfo, Kind
 from synth.fonts.fallback import choose_fall_backs
-from synth.fonts.fontfile import Skipped
+from synth.fonts.fontfile import FontFile, Skipped
 from synth.fonts.shaped import needs_shaping, soft, undrawn
 from synth.fonts.store import read_kept
+from synth.fonts.table import Table
 from warehouse.errors import UsageError
 
 _PACKAGES = {
@@ -49,9 +52,10 @@ class FontBook:
 
     @cached_property
     def digest(self) -> str:
-        """Of the fonts, their order, and the versions of what shapes and draws them."""
+        """Of the fonts, their order, and the versions of what judges, shapes and draws them."""
         named = [f"{info.digest}:{info.key.index}" for info in self.fonts]
-        return xxh3_128_hexdigest("\n".join([hb.version_string(), repr(freetype.version()), *named]).encode())
+        told = "\n".join([_code(), hb.version_string(), repr(freetype.version()), *named])
+        return xxh3_128_hexdigest(told.encode())
 
     def info(self, key: FaceKey) -> FontInfo:
         """Raises UsageError for a face that is not in this book."""
@@ -73,11 +77,9 @@ class FontBook:
         """
         text = unicodedata.normalize("NFC", text)
         number = self._number(key)
-        lacking = self._lacking(text)[:, number]
-        if not lacking.any() and not needs_shaping(text):
+        if not needs_shaping(text) and not self._table.lacking(_characters(text))[:, number].any():
             return ""
-        covered = self._coverage[number]
-        return undrawn(open_face(key), covered, text)
+        return undrawn(open_face(key), self._coverage[number], text)
 
     def drawing(self, text: str, language: str = "und", kinds: Sequence[Kind] = ()) -> tuple[FontInfo, ...]:
         """Fonts that draw all of the text, in the book's order; of these `kinds` where some are named, else of all
@@ -90,7 +92,7 @@ class FontBook:
         stopgap, all of one width in a font that is not for typewriting.
         """
         text = unicodedata.normalize("NFC", text)
-        lacking = self._lacking(text)
+        lacking = self._table.lacking(_characters(text))
         fits = self._of_language(text, language)
         if kinds:
             fits = fits & np.isin(self._kinds, kinds)
@@ -126,31 +128,9 @@ class FontBook:
         except KeyError:
             raise UsageError(f"{key.path}: face {key.index} is not among the fonts in use") from None
 
-    def _lacking(self, text: str) -> NDArray[np.bool_]:
-        """(distinct characters, fonts): which do not draw it by themselves, before shaping."""
-        points = codes(_characters(text))
-        rows = self._masks[self._rows[points]]
-        lacking: NDArray[np.bool_] = np.unpackbits(rows, axis=1, count=len(self.fonts), bitorder="little") == 0
-        lacking[ignorable(points)] = False
-        return lacking
-
     @cached_property
-    def _rows(self) -> NDArray[np.uint32]:
-        """(0x110000,): the row of `_masks` for each code point; row 0 is for what no font draws."""
-        rows = np.zeros(0x110000, dtype=np.uint32)
-        for covered in self._coverage:
-            rows[covered.drawn] = 1
-        known = np.flatnonzero(rows)
-        rows[known] = np.arange(1, len(known) + 1, dtype=np.uint32)
-        return rows
-
-    @cached_property
-    def _masks(self) -> NDArray[np.uint8]:
-        """(rows, fonts / 8): one bit for each font."""
-        masks = np.zeros((int(self._rows.max()) + 1, (len(self.fonts) + 7) // 8), dtype=np.uint8)
-        for number, covered in enumerate(self._coverage):
-            masks[self._rows[covered.drawn], number // 8] |= np.uint8(1 << number % 8)
-        return masks
+    def _table(self) -> Table:
+        return Table([covered.drawn for covered in self._coverage])
 
     @cached_property
     def _kinds(self) -> NDArray[np.str_]:
@@ -185,37 +165,49 @@ def open_book(folders: tuple[str, ...] = (), system: bool = True) -> FontBook:
 
     Raises UsageError for a folder that is absent or has no usable font.
     """
-    given = [(folder, files_of(folder)) for folder in folders]
+    places = [(folder, files_of(folder)) for folder in folders]
+    if system:
+        places.append(("", system_files()))
+    read = _read_all({file for _, files in places for file in files})
     faces: list[tuple[FontInfo, Coverage]] = []
     skipped: list[Skipped] = []
-    seen: dict[str, str] = {}
-    for folder, files in [*given, *([("", system_files())] if system else [])]:
-        usable = False
-        refused: list[Skipped] = []
-        for file in files:
-            usable |= _read(file, faces, refused, seen)
-        skipped += refused
-        if folder and not usable:
-            first = refused[0]
-            raise UsageError(
-                f"{folder}: no usable font among {len(files)} files; {Path(first.path).name}: {first.reason}"
-            )
+    taken: dict[str, Path] = {}
+    for file in dict.fromkeys(file for _, files in places for file in files):
+        digest = read[file].faces[0][0].digest if read[file].faces else ""
+        if digest in taken:
+            skipped.append(Skipped(str(file), None, f"the same file as {taken[digest]}"))
+            continue
+        if digest:
+            taken[digest] = file
+        faces += read[file].faces
+        skipped += read[file].skipped
+    for folder, files in places:
+        if folder and not any(read[file].faces for file in files):
+            first = read[files[0]].skipped[0]
+            named = f"{Path(first.path).name}: {first.reason}"
+            raise UsageError(f"{folder}: no usable font among {len(files)} files; {named}")
     return FontBook(faces, skipped)
 
 
-def _read(file: Path, faces: list[tuple[FontInfo, Coverage]], skipped: list[Skipped], seen: dict[str, str]) -> bool:
-    """Whether the file has a usable face, here or under another name."""
+def _read_all(files: set[Path]) -> dict[Path, FontFile]:
+    """In an order of this process's own: of several that start on a new machine, each reads a part for all."""
+    order = sorted(files)
+    Random(os.getpid()).shuffle(order)
+    return {file: _read(file) for file in order}
+
+
+def _read(file: Path) -> FontFile:
     try:
-        read = read_kept(file)
+        return read_kept(file)
     except OSError as error:
-        skipped.append(Skipped(str(file), None, f"cannot be read: {error.strerror or error}"))
-        return False
-    if read.faces and (twin := seen.setdefault(read.faces[0][0].digest, str(file))) != str(file):
-        skipped.append(Skipped(str(file), None, f"the same file as {twin}"))
-        return True
-    faces += read.faces
-    skipped += read.skipped
-    return bool(read.faces)
+        return FontFile((), (Skipped(str(file), None, f"cannot be read: {error.strerror or error}"),))
+
+
+@cache
+def _code() -> str:
+    """Of this folder's modules, which decide what is offered for a text."""
+    modules = sorted(Path(__file__).parent.glob("*.py"))
+    return xxh3_128_hexdigest(b"\0".join(module.read_bytes() for module in modules))
 
 
 def _order(info: FontInfo) -> tuple[str, int, bool, str, str, int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import freetype
 import numpy as np
@@ -80,10 +80,11 @@ def _load(kept: bytes, path: Path) -> FontFile:
 
 def _keep(kept: Path, whole: bytes) -> None:
     """A cache that cannot be written costs time and nothing else."""
+    draft = kept.with_name(f"{kept.name}.{os.getpid()}")
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=kept.parent, delete=False) as temporary:
-            temporary.write(whole)
-        Path(temporary.name).replace(kept)
+        draft.write_bytes(whole)
+        draft.replace(kept)
     except OSError:
-        return
+        with suppress(OSError):
+            draft.unlink()

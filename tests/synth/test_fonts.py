@@ -243,6 +243,34 @@ def test_rows_for_a_table(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_font_named_twice_is_used_once(tmp_path: Path) -> None:
+    font = write_font(tmp_path / "a.ttf", "AB")
+    for places in ((tmp_path, tmp_path), (tmp_path, font), (font, tmp_path)):
+        found = book_of(*places)
+        assert (len(found.fonts), found.skipped) == (1, ())
+
+
+def test_a_book_without_fonts_draws_nothing() -> None:
+    found = book_of()
+    assert found.fonts == found.drawing("A") == found.drawing("") == found.drawing("é国 ไ") == ()
+
+
+@pytest.fixture(scope="module")
+def motley(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("motley")
+    write_font(folder / "1.ttf", "Aeé国。", tofu="界", family="One SC")
+    write_font(folder / "2.ttf", "Aei\u0301\u030c国界", blank=" ǐ", family="Two SC")
+    write_font(folder / "3.ttf", "Aeiéǐ\u0e01\u0e33\u0e4d\u0e32", blank="", family="Three")
+    return folder
+
+
+@given(st.text(st.sampled_from("Aeiéǐ国界。 \n\u0301\u030c\u200d\u3000\u0e01\u0e33→"), max_size=8))
+def test_what_is_offered_is_what_draws(motley: Path, text: str) -> None:
+    found = book_of(motley)
+    fitting = [f for f in found.fonts if f.language == "zh-Hans" or not any(c in "国界。\u3000" for c in text)]
+    assert list(found.drawing(text, "zh")) == [f for f in fitting if found.draws(f.key, text)]
+
+
 # The store
 
 
