@@ -25,7 +25,7 @@ from pipelines.options import (
 )
 
 if TYPE_CHECKING:
-    from pipelines.synthesising.unit import Drawer
+    from pipelines.synthesising.wish import Wish
 
 WAIT_S = 600.0  # for the lake's lock, where another run is committing
 PARTLY = 7  # exit code: done, but some units failed
@@ -40,6 +40,11 @@ class StrategyName(StrEnum):
     compositional = "compositional"
     template = "template"
     edit = "edit"
+
+
+class RendererName(StrEnum):
+    own = "own"
+    libreoffice = "libreoffice"
 
 
 SEED, SIZE, LANGUAGE = 1, "512..1328", "zh=0.6,en=0.4"
@@ -74,6 +79,9 @@ LanguageOption = Annotated[
 SizeOption = Annotated[
     str, typer.Option("--size", help="Least and most of the longer side, pixels.", rich_help_panel=WHAT)
 ]
+RendererOption = Annotated[
+    RendererName, typer.Option("--renderer", help="template: who draws decks.", rich_help_panel=WHAT)
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")]
 
 
@@ -93,6 +101,7 @@ def _command(name: str, doc: str) -> Callable[..., None]:
         pages: PagesOption = None,
         language: LanguageOption = [LANGUAGE],  # noqa: B006 - Typer wants a list
         size: SizeOption = SIZE,
+        renderer: RendererOption = RendererName.own,
         batch: BatchOption = "default",
         out: Annotated[
             str | None, typer.Option("--out", "-o", help="Folder of the tars; within the lake if not given.")
@@ -106,15 +115,20 @@ def _command(name: str, doc: str) -> Callable[..., None]:
     ) -> None:
         from pipelines.progress import bar
         from pipelines.synthesising import synthesise as job
+        from pipelines.synthesising import wish
         from warehouse.lake import Lake
         from warehouse.places import place
 
-        drawer = _drawer(name, corpus, fonts, photos, decks, pages, plan, language, size)
+        asked = _wish(corpus, fonts, photos, decks, pages, plan, language, size, renderer)
+        drawer = wish.strategy(name, asked)
         if dry_run:
             typer.echo(str(job.dry_run(lake, drawer, seed=seed, count=count, start=start)))
             return
         chosen = chosen_engine(engine, workers, engine_opt)
         drawer.check()
+        unused = wish.left_out(asked)
+        if unused:
+            typer.echo("left out: " + ", ".join(f"{n} {what}" for what, n in unused.most_common()), err=True)
         with bar("draw", enabled=not quiet) as show, bar("scan", enabled=not quiet) as scanning:
             done = job.synthesise(
                 Lake.open_or_create(lake, catalog=catalog),
@@ -125,6 +139,7 @@ def _command(name: str, doc: str) -> Callable[..., None]:
                 engine=chosen,
                 batch=batch,
                 out=None if out is None else _absolute(place(out)),
+                left_out=unused,
                 wait_s=WAIT_S,
                 progress=show,
                 scanning=scanning,
@@ -214,12 +229,13 @@ def sheet(
     pages: PagesOption = None,
     language: LanguageOption = [LANGUAGE],  # noqa: B006 - Typer wants a list
     size: SizeOption = SIZE,
+    renderer: RendererOption = RendererName.own,
 ) -> None:
     """A contact sheet: of a lake's synthetic images, or of what a strategy draws.
 
     Example: [bold]glyphmill synth sheet pure --out sheet.png[/bold]
     """
-    from pipelines.synthesising import look
+    from pipelines.synthesising import look, wish
     from warehouse.errors import UsageError
     from warehouse.lake import Lake
 
@@ -227,7 +243,8 @@ def sheet(
         name = strategy.value if strategy is not None else None
         page = look.lake_sheet(Lake.open(lake, read_only=True), name, count, boxes=boxes)
     elif strategy is not None:
-        drawer = _drawer(strategy.value, corpus, fonts, photos, decks, pages, plan, language, size)
+        asked = _wish(corpus, fonts, photos, decks, pages, plan, language, size, renderer)
+        drawer = wish.strategy(strategy.value, asked)
         page = look.drawn_sheet(drawer, seed, count, start, boxes=boxes)
     else:
         raise UsageError("name a lake to look at, --lake LAKE, or a strategy to draw: pure, compositional ...")
@@ -271,8 +288,7 @@ def fonts(
         typer.echo(line)
 
 
-def _drawer(
-    name: str,
+def _wish(
     corpus: list[Path] | None,
     fonts: list[Path] | None,
     photos: list[Path] | None,
@@ -281,10 +297,11 @@ def _drawer(
     plan: Path | None,
     language: list[str],
     size: str,
-) -> Drawer:
+    renderer: RendererName,
+) -> Wish:
     from pipelines.synthesising import wish
 
-    asked = wish.Wish(
+    return wish.Wish(
         corpora=wish.places(corpus),
         fonts=wish.places(fonts),
         photos=wish.places(photos),
@@ -293,8 +310,8 @@ def _drawer(
         plan=None if plan is None else str(plan.absolute()),
         languages=wish.languages(language),
         longest=wish.sizes(size),
+        renderer=renderer.value,
     )
-    return wish.strategy(name, asked)
 
 
 def _absolute(path: PurePath) -> PurePath:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import PurePath
@@ -114,11 +114,13 @@ def synthesise(
     start: int = 0,
     batch: str = "default",
     out: PurePath | None = None,
+    left_out: Mapping[str, int] | None = None,
     wait_s: float = 0,
     progress: Progress = silent,
     scanning: Progress = silent,
 ) -> SynthSummary:
     """Draw samples `start` to `start + count` of `seed` into the lake; what a former run drew is not drawn again.
+    `left_out`: fonts and texts that are not used, by reason, for the run's counts.
 
     Raises UsageError and MissingDependency as the strategy's `check`, LakeError, LakeBusy.
     """
@@ -153,6 +155,7 @@ def synthesise(
                 "bytes": summary.bytes,
                 "rejected": dict(sorted(summary.rejected.items())),
                 "failed": len(summary.failed),
+                "left_out": dict(sorted((left_out or {}).items())),
             },
             seconds=time.monotonic() - began,
             snapshot=snapshot,

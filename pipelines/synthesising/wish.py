@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pipelines.synthesising.unit import Drawer
 from synth.strategy import Strategy
@@ -32,6 +34,7 @@ class Wish:
     plan: str | None = None
     languages: tuple[tuple[str, float], ...] = LANGUAGES
     longest: tuple[int, int] = LONGEST
+    renderer: Literal["own", "libreoffice"] = "own"
 
 
 def strategy(name: str, wish: Wish) -> Drawer:
@@ -51,6 +54,20 @@ def strategy(name: str, wish: Wish) -> Drawer:
     if name not in makers:
         raise UsageError(f"no strategy called {name}: {', '.join(NAMES)}")
     return makers[name](wish)
+
+
+def left_out(wish: Wish) -> Counter[str]:
+    """What of the named fonts and corpora is not used, by reason: nothing is passed over in silence."""
+    from synth.corpora.corpus import open_corpus
+    from synth.fonts.book import open_book
+
+    found: Counter[str] = Counter()
+    if wish.fonts:
+        skipped = open_book(wish.fonts).skipped
+        found.update(f"font {s.reason}" for s in skipped if s.path.startswith(tuple(wish.fonts)))
+    if wish.corpora:
+        found.update({f"text {reason}": count for reason, count in open_corpus(wish.corpora).skipped.items()})
+    return found
 
 
 def languages(told: Sequence[str]) -> tuple[tuple[str, float], ...]:
@@ -131,6 +148,7 @@ def _decks(wish: Wish) -> Strategy:
         fonts=wish.fonts,
         languages=_forms(wish.languages),
         longest=wish.longest,
+        renderer=wish.renderer,
     )
 
 
