@@ -141,8 +141,13 @@ def test_what_needs_an_extra_says_which(environment: Path, tmp_path: Path) -> No
         ["curate", str(tmp_path / "photos"), *lake, "--recipe", "starter", "--quiet"],
         ["curate", str(tmp_path / "photos"), *lake, "--recipe", "basic", "--engine", "beam", "--quiet"],
         ["curate", str(tmp_path / "photos"), *lake, "--recipe", "basic", "--engine", "spark", "--quiet"],
+        ["fonts"],
+        ["synth", "pure", *lake, "--count", "1"],
+        ["synth", "compositional", *lake, "--count", "1"],
+        ["synth", "edit", *lake, "--count", "1"],
     ]
-    for extra, (code, text) in zip(("ocr", "beam", "spark"), run(environment, commands)["ends"], strict=True):
+    extras = ("ocr", "beam", "spark", "synth", "synth", "synth", "synth")
+    for extra, (code, text) in zip(extras, run(environment, commands)["ends"], strict=True):
         assert code != 0
         assert f"glyphmill[{extra}]" in text
         assert "Traceback" not in text
