@@ -20,6 +20,7 @@ PHRASES = ("title", "subtitle", "heading", "name", "place", "date", "price", "di
            "sentence")  # fmt: skip
 _MARK = re.compile(r"\{(?:=(?P<en>[^|{}]*)\|(?P<zh>[^|{}]*)|(?P<role>[a-z]+)(?::(?P<low>\d+)-(?P<high>\d+))?"
                    r"(?:\*(?P<few>\d+)-(?P<many>\d+))?)\}")  # fmt: skip
+SHORT = 14  # units: smaller places want a word, not a phrase
 _END = re.compile(r"[。！？；.!?;…]$")
 
 
@@ -91,6 +92,8 @@ def by_role(role: str, limit: int, rng: np.random.Generator, language: str, text
         return str(rng.choice(WORDS[role]["zh" if chinese else "en"]))
     if role == "cost":
         return _cost(rng, chinese)
+    if role == "heading" and limit < SHORT:
+        return _short(rng, chinese, limit)
     if role in ("title", "subtitle", "heading", "slogan", "name", "place", "date", "price", "dish", "sign", "button"):
         return texts.phrase(rng, language, role)
     if role == "footer":
@@ -130,6 +133,12 @@ def _era(rng: np.random.Generator, back: int) -> str:
     """Years of the `back`-th entry of a career, the latest first."""
     first = 2024 - 3 * back + int(rng.integers(2))
     return f"{first} – {first + 2}"
+
+
+def _short(rng: np.random.Generator, chinese: bool, limit: int) -> str:
+    """A word for a small box, or a letter where no word is short enough."""
+    known = [w for role in ("subject", "course") for w in WORDS[role]["zh" if chinese else "en"] if units(w) <= limit]
+    return str(rng.choice(known)) if known else "ABCDEFGHKMNPRSTVXYZ"[int(rng.integers(19))]
 
 
 def _cost(rng: np.random.Generator, chinese: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,8 +15,8 @@ from PIL import Image, UnidentifiedImageError
 from synth.draw.paint import Layer, over
 from synth.geometry import Floats, apply
 from synth.template.deck.colour import Tone
+from synth.template.deck.errors import DeckError
 from synth.template.deck.outlines import Path
-from synth.template.deck.safety import DeckError
 from synth.template.deck.scene import Drawing, Fill, Gradient, Picture, Stroke
 from synth.template.deck.strokes import arrow_heads, dashed
 
@@ -117,7 +118,7 @@ def coverage(rings: Sequence[Floats], box: Box) -> Mask:
         return _rectangle(edges, box)
     x0, y0, x1, y1 = box
     fine = np.zeros(((y1 - y0) * FINE, (x1 - x0) * FINE), np.uint8)
-    cv2.fillPoly(fine, [_fixed(ring, box) for ring in rings], 255, cv2.LINE_8, 4)
+    cv2.fillPoly(fine, [_fixed(ring, box) for ring in rings], (255.0,), cv2.LINE_8, 4)
     return np.asarray(cv2.resize(fine, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -136,12 +137,12 @@ def _stroked(pieces: Sequence[Floats], closed: bool, thick: float, box: Box) -> 
         return out
     fine = np.zeros((out.shape[0] * FINE, out.shape[1] * FINE), np.uint8)
     width = max(1, round(thick * FINE))
-    cv2.polylines(fine, [_fixed(piece, box) for piece in pieces], closed, 255, width, cv2.LINE_8, 4)
+    cv2.polylines(fine, [_fixed(piece, box) for piece in pieces], closed, (255.0,), width, cv2.LINE_8, 4)
     return np.asarray(cv2.resize(fine, out.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _segments(points: Floats, closed: bool) -> list[tuple[Floats, Floats]]:
-    pairs = list(zip(points[:-1], points[1:], strict=True))
+    pairs = list(pairwise(points))
     return [*pairs, (points[-1], points[0])] if closed else pairs
 
 
@@ -181,13 +182,16 @@ def _times(mask: Mask, alpha: Mask | None) -> Mask:
     return mask if alpha is None else np.asarray(cv2.multiply(mask, alpha, scale=1 / 255), np.uint8)
 
 
-def _gradient(fill: Gradient, box: Box, to_local: Floats, width: float, height: float) -> tuple[Mask, Mask]:
+def _gradient(
+    fill: Gradient, box: Box, to_local: NDArray[np.floating], width: float, height: float
+) -> tuple[Mask, Mask]:
     """Colours (h, w, 3) and opacity (h, w) of a gradient over the shape's own box, by a table of 512 steps."""
     xs, ys = np.arange(box[0], box[2]) + 0.5, np.arange(box[1], box[3]) + 0.5
     u = np.add.outer(to_local[0, 1] * ys, to_local[0, 0] * xs) + to_local[0, 2]
     v = np.add.outer(to_local[1, 1] * ys, to_local[1, 0] * xs) + to_local[1, 2]
     if fill.angle is None:
-        share = np.maximum(np.abs(u / max(width, 1) * 2 - 1), np.abs(v / max(height, 1) * 2 - 1))
+        across, down = np.abs(u / max(width, 1) * 2 - 1), np.abs(v / max(height, 1) * 2 - 1)
+        share = np.hypot(across, down) / math.sqrt(2) if fill.round else np.maximum(across, down)
     else:
         angle = math.radians(fill.angle)
         along = u * math.cos(angle) + v * math.sin(angle)
@@ -196,7 +200,10 @@ def _gradient(fill: Gradient, box: Box, to_local: Floats, width: float, height: 
     steps = np.rint(np.clip(share, 0, 1) * 511).astype(np.int32)
     places = [place for place, _ in fill.stops]
     table = np.stack(
-        [np.interp(np.arange(512) / 511, places, [(*t.rgb, t.alpha * 255)[c] for _, t in fill.stops]) for c in range(4)],
+        [
+            np.interp(np.arange(512) / 511, places, [(*t.rgb, t.alpha * 255)[c] for _, t in fill.stops])
+            for c in range(4)
+        ],
         axis=1,
     )
     looked_up = np.rint(table).astype(np.uint8)[steps]

@@ -57,12 +57,18 @@ def families(book: FontBook, language: str) -> tuple[Family, ...]:
             bold = min(heavy, key=lambda i: (abs(i.weight - 700), i.style)) if heavy else None
             out.append(Family(name, regular, bold))
     if not out:
-        raise UsageError(f"no font here sets {language} text: install fonts-noto-cjk and fonts-noto-core, or give a folder")
+        raise UsageError(
+            f"no font here sets {language} text: install fonts-noto-cjk and fonts-noto-core, or give a folder"
+        )
     return tuple(out)
 
 
 def choose_cast(
-    rng: np.random.Generator, offered: Sequence[Family], language: str, serif_heading: bool | None, serif_body: bool | None
+    rng: np.random.Generator,
+    offered: Sequence[Family],
+    language: str,
+    serif_heading: bool | None,
+    serif_body: bool | None,
 ) -> Cast:
     """Families by chance, of the kind that the deck's theme asks for where there is one; half the time one for both."""
     heading = _pick(rng, offered, serif_heading)

@@ -10,7 +10,7 @@ from functools import partial
 
 from PIL import ImageColor
 
-from synth.template.deck.safety import DeckError
+from synth.template.deck.errors import DeckError
 from synth.template.deck.xml import Element, first, local, whole
 
 Rgb = tuple[int, int, int]

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from synth.template.deck.errors import DeckError
 from synth.template.deck.outlines import Path, arc, bezier
-from synth.template.deck.safety import DeckError
-from synth.template.deck.xml import Element, child, flag, local, q, whole
+from synth.template.deck.xml import Element, flag, local, q, whole
 
 MOST_POINTS = 20000
 _NUMBER = re.compile(r"-?\d+(\.\d+)?$")
@@ -82,7 +82,7 @@ def _guides(geometry: Element, w: float, h: float) -> dict[str, float]:
     names |= {f"wd{n}": w / n for n in (2, 3, 4, 5, 6, 8, 10, 32)} | {f"hd{n}": h / n for n in (2, 3, 4, 5, 6, 8)}
     names |= {f"ssd{n}": short / n for n in (2, 4, 6, 8, 16, 32)}
     for holder in ("avLst", "gdLst"):
-        for guide in child(geometry, f"a:{holder}") if child(geometry, f"a:{holder}") is not None else ():
+        for guide in geometry.iterfind(f"{q(f'a:{holder}')}/{q('a:gd')}"):
             words = (guide.get("fmla") or "").split()
             operation = _FORMULAS.get(words[0]) if words else None
             if operation is None:

@@ -18,10 +18,10 @@ from synth.sample import Json, Rejected, Sample
 from synth.template.deck.cast import Cast, Family, choose_cast, families, is_serif
 from synth.template.deck.designs.catalogue import KINDS, VARIANTS, one_page
 from synth.template.deck.designs.themes import THEMES
+from synth.template.deck.errors import DeckError
 from synth.template.deck.fill import Filler, smallest_size
 from synth.template.deck.read import Sheets, read_scene
 from synth.template.deck.render import NUMBERING, Rendered, render
-from synth.template.deck.safety import DeckError
 from synth.template.deck.scene import Scene
 from synth.template.deck.scenes import Words, palette_words, slide_words
 from synth.template.deck.source import Source, from_bytes, from_file
@@ -105,9 +105,8 @@ class Deck:
             from synth.template.deck.office import office_version
 
             office = office_version()
-        return (
-            f"deck {VERSION} {named} fonts {self._book().digest} corpus {open_corpus(self.corpora).digest} {office} {self!r}"
-        )
+        opened = f"fonts {self._book().digest} corpus {open_corpus(self.corpora).digest} {office}"
+        return f"deck {VERSION} {named} {opened} {self!r}"
 
     def draw(self, seed: int, index: int) -> Sample | Rejected:
         if self.renderer == "libreoffice":
@@ -181,7 +180,11 @@ class Deck:
     def _cast(self, rng: np.random.Generator, sheets: Sheets, language: str) -> Cast:
         named = sheets.theme.typefaces
         return choose_cast(
-            rng, _families(self.fonts, self.system_fonts, language), language, is_serif(named["+mj-lt"]), is_serif(named["+mn-lt"])
+            rng,
+            _families(self.fonts, self.system_fonts, language),
+            language,
+            is_serif(named["+mj-lt"]),
+            is_serif(named["+mn-lt"]),
         )
 
     def _book(self) -> FontBook:

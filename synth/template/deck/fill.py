@@ -14,7 +14,7 @@ from synth.fonts.facts import FontInfo
 from synth.layout.block import LayoutError
 from synth.template.deck.ask import Ask, Texts, answer, is_fixed, marked, repeats, role_of, units
 from synth.template.deck.cast import Cast
-from synth.template.deck.safety import DeckError
+from synth.template.deck.errors import DeckError
 from synth.template.deck.scene import Frame, Scene
 from synth.template.deck.setting import Line, Written, set_frame
 from synth.template.deck.styles import Style, style
@@ -59,16 +59,17 @@ class Filler:
         reason = ""
         for attempt in range(TRIES):
             # Texts are asked for shorter and shorter; only then is the type made smaller, and then refused.
-            asked = [replace(a, units=max(4, round(a.units * (1.0, 1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3)[attempt]))) for a in asks]
+            asked = [
+                replace(a, units=max(4, round(a.units * (1.0, 1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3)[attempt])))
+                for a in asks
+            ]
             said = [answer(a, rng, self.cast.language, self.texts, self.page) for a in asked]
             fixed = all(is_fixed(a.pattern) and a.pattern for a in asks)
             sizes = SHRINK if fixed or attempt >= TRIES // 2 else SHRINK[:1] if attempt < 2 else SHRINK[:3]
             for share in sizes:
                 try:
                     written = self._written(frame, patterns, asks, said, share)
-                    lines = set_frame(
-                        written, *self._box(frame), self.scale, frame.anchor, frame.direction == "eaVert"
-                    )
+                    lines = set_frame(written, *self._box(frame), self.scale, frame.anchor, frame.direction == "eaVert")
                 except LayoutError as error:
                     reason = str(error)
                     continue
@@ -111,7 +112,11 @@ class Filler:
         limit = min(room, max(8, round(units(words) * 1.25))) if words.strip() else round(room * 0.8)
         if frame.role == "cell":
             if frame.column not in cells:
-                kinds = ("heading", "name") if frame.column == 0 else ("figure", "date", "name", "price", "number", "heading")
+                kinds = (
+                    ("heading", "name")
+                    if frame.column == 0
+                    else ("figure", "date", "name", "price", "number", "heading")
+                )
                 cells[frame.column] = kinds[(frame.column * 7 + len(words)) % len(kinds)]
             role = cells[frame.column] if limit < 40 else "point"
             return Ask("", role, limit)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from synth.template.deck.colour import Tone
-from synth.template.deck.safety import DeckError
+from synth.template.deck.errors import DeckError
 from synth.template.deck.scene import Fill, Gradient, Picture, Shadow, Stroke
 from synth.template.deck.theme import Theme
 from synth.template.deck.xml import Element, child, first, local, q, whole
@@ -27,7 +27,9 @@ def fill_within(holder: Element | None, theme: Theme, part: Any, group: Fill | N
     return (False, None) if found is None else (True, fill(found, theme, part, None, group))
 
 
-def fill(element: Element, theme: Theme, part: Any, holder: Tone | None = None, group: Fill | None = None) -> Fill | None:
+def fill(
+    element: Element, theme: Theme, part: Any, holder: Tone | None = None, group: Fill | None = None
+) -> Fill | None:
     """One fill element. `holder`: the colour that a style reference gives. Raises DeckError."""
     kind = local(element)
     if kind == "noFill":
@@ -59,8 +61,9 @@ def _gradient(element: Element, theme: Theme, holder: Tone | None) -> Fill | Non
             stops.append((min(max(whole(stop, "pos") / 100000, 0.0), 1.0), tone))
     if not stops:
         return None
-    if child(element, "a:path") is not None:
-        return Gradient(tuple(sorted(stops, key=lambda s: s[0])), None)
+    outwards = child(element, "a:path")
+    if outwards is not None:
+        return Gradient(tuple(sorted(stops, key=lambda s: s[0])), None, outwards.get("path") == "circle")
     line = child(element, "a:lin")
     return Gradient(tuple(sorted(stops, key=lambda s: s[0])), whole(line, "ang") / 60000)
 
@@ -130,7 +133,9 @@ def _line_tone(element: Element, theme: Theme, holder: Tone | None) -> Tone | No
     raise DeckError("cannot draw", f"a line with a {kind}")
 
 
-def shadow(properties: Element | None, reference: Element | None, theme: Theme) -> tuple[Shadow | None, tuple[str, ...]]:
+def shadow(
+    properties: Element | None, reference: Element | None, theme: Theme
+) -> tuple[Shadow | None, tuple[str, ...]]:
     """The outer shadow of a shape, and the names of its effects that are left out."""
     effects, holder = child(properties, "a:effectLst"), None
     number = whole(reference, "idx")

@@ -1,4 +1,4 @@
-"""Rendering by LibreOffice, where it is installed: many slides a call, and the truth from the text of the PDF it makes."""
+"""Rendering by LibreOffice, where it is installed: many slides a call, the truth from the text of its PDF."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from synth.geometry import IDENTITY
 from synth.placed import Placed
+from synth.template.deck.errors import DeckError
 from synth.template.deck.read import Sheets
 from synth.template.deck.render import Rendered
-from synth.template.deck.safety import DeckError
 from synth.template.deck.source import BROKEN, Source, open_presentation
-from synth.template.deck.xml import P, R, Element
+from synth.template.deck.xml import Element, P, R
 from warehouse.errors import MissingDependency
 
 SECONDS = 60.0  # for a call, and ten more for each slide in it
@@ -47,7 +47,9 @@ def require_office() -> str:
     """The path of the program. Raises MissingDependency."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        raise MissingDependency("LibreOffice is not installed: apt-get install libreoffice-impress-nogui, or renderer own")
+        raise MissingDependency(
+            "LibreOffice is not installed: apt-get install libreoffice-impress-nogui, or renderer own"
+        )
     if importlib.util.find_spec("pypdfium2") is None:
         raise MissingDependency("pages of LibreOffice are read by pypdfium2: pip install pypdfium2, or renderer own")
     return found
@@ -130,7 +132,7 @@ def _take_over(live: Element, filled: Element) -> None:
 
 
 def _read(pdf: Path, job: Job) -> Rendered | DeckError:
-    import pypdfium2
+    import pypdfium2  # type: ignore[import-untyped]
 
     if not pdf.exists():
         return DeckError("LibreOffice failed", "it made no PDF of this slide")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synth.geometry import Floats
-from synth.template.deck.safety import DeckError
+from synth.template.deck.errors import DeckError
 
 STEPS = 16  # pieces of a quarter of a turn
 
@@ -132,12 +132,10 @@ def _regular(points: int, inner: float = 1.0) -> Callable[[float, float, Adjust]
     def made(w: float, h: float, _: Adjust) -> _Points:
         count = points if inner == 1.0 else 2 * points
         turned = [math.radians(-90 + 360 * i / count) for i in range(count)]
-        ring = [(math.cos(t) * (inner if i % 2 else 1), math.sin(t) * (inner if i % 2 else 1))
-                for i, t in enumerate(turned)] if inner != 1.0 else [(math.cos(t), math.sin(t)) for t in turned]  # fmt: skip
+        reach = [inner if i % 2 and count > points else 1.0 for i in range(count)]
+        ring = [(math.cos(t) * r, math.sin(t) * r) for t, r in zip(turned, reach, strict=True)]
         xs, ys = [x for x, _ in ring], [y for _, y in ring]
-        return [
-            ((x - min(xs)) / (max(xs) - min(xs)) * w, (y - min(ys)) / (max(ys) - min(ys)) * h) for x, y in ring
-        ]
+        return [((x - min(xs)) / (max(xs) - min(xs)) * w, (y - min(ys)) / (max(ys) - min(ys)) * h) for x, y in ring]
 
     return made
 
@@ -242,11 +240,12 @@ _Maker = Callable[[float, float, Adjust], _Points]
 _CLOSED: dict[str, _Maker] = {
     **dict.fromkeys(("rect", "flowChartProcess", "actionButtonBlank"), _rect),
     **dict.fromkeys(("roundRect", "flowChartAlternateProcess"), _round_rect),
-    **dict.fromkeys(
-        ("ellipse", "flowChartConnector"), lambda w, h, a: arc(w / 2, h / 2, w / 2, h / 2, 0, 360)[:-1]
-    ),
+    **dict.fromkeys(("ellipse", "flowChartConnector"), lambda w, h, a: arc(w / 2, h / 2, w / 2, h / 2, 0, 360)[:-1]),
     **dict.fromkeys(("diamond", "flowChartDecision"), lambda w, h, a: [(w / 2, 0), (w, h / 2), (w / 2, h), (0, h / 2)]),
     "flowChartTerminator": lambda w, h, a: _round_rect(w, h, {"adj": 50000}),
+    "flowChartExtract": lambda w, h, a: [(w / 2, 0), (w, h), (0, h)],
+    "flowChartMerge": lambda w, h, a: [(0, 0), (w, 0), (w / 2, h)],
+    "flowChartInputOutput": lambda w, h, a: [(w / 5, 0), (w, 0), (w * 4 / 5, h), (0, h)],
     "triangle": lambda w, h, a: [(w * a.get("adj", 50000) / 100000, 0), (w, h), (0, h)],
     "rtTriangle": lambda w, h, a: [(0, 0), (w, h), (0, h)],
     "round1Rect": _one_corner(True),

@@ -1,4 +1,4 @@
-"""Placeholders: where a slide's shape stands and how its text looks is told by the layout, and by the master after it."""
+"""Placeholders: where a slide's shape stands and how its text looks is told by its layout, then by its master."""
 
 from __future__ import annotations
 

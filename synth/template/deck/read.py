@@ -12,9 +12,10 @@ from synth.geometry import IDENTITY, Floats, rotation, translation
 from synth.template.deck import fills
 from synth.template.deck.colour import Tone
 from synth.template.deck.custom import custom
+from synth.template.deck.errors import DeckError
 from synth.template.deck.outlines import Path, preset, text_box
 from synth.template.deck.placeholders import ROLES, ancestors, kind, placeholder, shape_tree
-from synth.template.deck.safety import DeckError
+from synth.template.deck.room import roomy
 from synth.template.deck.scene import Drawing, Fill, Frame, Picture, Scene
 from synth.template.deck.styles import Chain
 from synth.template.deck.table import TABLE, table_items
@@ -69,9 +70,7 @@ def read_scene(sheets: Sheets) -> Scene:
     if behind:
         items += reader.items(sheets.layout, own=False)
     items += reader.items(sheets.slide, own=True)
-    return Scene(
-        sheets.width, sheets.height, reader.background(), tuple(items), tuple(dict.fromkeys(reader.left_out))
-    )
+    return Scene(sheets.width, sheets.height, reader.background(), tuple(items), tuple(dict.fromkeys(reader.left_out)))
 
 
 class _Reader:
@@ -97,7 +96,9 @@ class _Reader:
 
     def _theme_part(self) -> Any:
         """Pictures of a theme's fills are the theme's own relations."""
-        found = next((r.target_part for r in self.sheets.master.part.rels.values() if r.reltype.endswith("/theme")), None)
+        found = next(
+            (r.target_part for r in self.sheets.master.part.rels.values() if r.reltype.endswith("/theme")), None
+        )
         if found is None:
             raise DeckError("broken theme", "the master has none")
         return found
@@ -137,9 +138,7 @@ class _Reader:
         w, h, matrix = _placed(xfrm, place)
         inner, size = child(xfrm, "a:chOff"), child(xfrm, "a:chExt")
         cw, ch = whole(size, "cx") or 1, whole(size, "cy") or 1
-        held = _Place(
-            matrix, whole(inner, "x"), whole(inner, "y"), w / cw, h / ch, fill if said else place.group
-        )
+        held = _Place(matrix, whole(inner, "x"), whole(inner, "y"), w / cw, h / ch, fill if said else place.group)
         yield from self._within(group, held, sheet, own)
 
     def _graphic(self, frame: Element, place: _Place, sheet: Sheet) -> Iterator[Drawing | Frame]:
@@ -205,7 +204,10 @@ class _Reader:
         stroke = fills.stroke(line, child(style, "a:lnRef"), self.theme)
         shadow, left_out = fills.shadow(held[0] if held else None, child(style, "a:effectRef"), self.theme)
         for properties in held[:1]:
-            if child(properties, "a:sp3d", "a:bevelT") is not None or child(properties, "a:scene3d", "a:rot") is not None:
+            if (
+                child(properties, "a:sp3d", "a:bevelT") is not None
+                or child(properties, "a:scene3d", "a:rot") is not None
+            ):
                 raise DeckError("cannot draw", "a shape in 3-D")
         if fill is None and stroke is None:
             return
@@ -250,7 +252,7 @@ class _Reader:
         below = (title,) if ph is not None and title is not None and role in ("title", "subtitle", "body") else ()
         head = next((e for e in shape if local(e).startswith("nv")), None)
         known = child(head, "p:cNvPr")
-        return Frame(
+        frame = Frame(
             body=body,
             chain=Chain(self.theme, lists, fallback, below + self._deck_styles()),
             width=right - left,
@@ -262,6 +264,8 @@ class _Reader:
             anchor=str(anchor),
             direction=str(direction),
         )
+        wraps = next((e.get("wrap") for e in settings if e.get("wrap")), "square") != "none"
+        return roomy(frame, wraps)
 
     def _deck_styles(self) -> tuple[Element, ...]:
         other = child(self.sheets.master.root, "p:txStyles", "p:otherStyle")

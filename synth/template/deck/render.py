@@ -16,16 +16,28 @@ from synth.geometry import Floats, rotation, scaling, translation
 from synth.layout.block import Block
 from synth.placed import Placed
 from synth.template.deck.canvas import Canvas, whole_slide
+from synth.template.deck.errors import DeckError
 from synth.template.deck.fill import Filled
-from synth.template.deck.safety import DeckError
 from synth.template.deck.scene import Drawing, Scene
 from synth.template.deck.setting import Line
 
 NUMBERING = "numbering"  # of a list: 1. 2. 3.; it is read, but no caption tells of it
 LOWEST_CONTRAST = 2.5  # of the ink against nine tenths of the pixels around it, WCAG 2.2's ratio
 #: What a role is called outside of slides.
-_TOLD = {"point": "body", "sentence": "body", "text": "body", "citation": "body", "cost": "price", "footer": "label",
-         "page": "number", "figure": "number", "clock": "date", "era": "date", "span": "date", "cell": "label"}  # fmt: skip
+_TOLD = {
+    "point": "body",
+    "sentence": "body",
+    "text": "body",
+    "citation": "body",
+    "cost": "price",
+    "footer": "label",
+    "page": "number",
+    "figure": "number",
+    "clock": "date",
+    "era": "date",
+    "span": "date",
+    "cell": "label",
+}
 _LUMINANCE = np.where(
     np.arange(256) / 255 <= 0.04045, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4
 )
@@ -65,9 +77,7 @@ def _to_pixels(canvas: Canvas, filled: Filled) -> Floats:
     return out
 
 
-def _write(
-    canvas: Canvas, line: Line, matrix: Floats, taken: list[tuple[float, float, float, float]]
-) -> list[Placed]:
+def _write(canvas: Canvas, line: Line, matrix: Floats, taken: list[tuple[float, float, float, float]]) -> list[Placed]:
     written = line.written
     out = []
     if line.marker is not None:
@@ -129,9 +139,7 @@ def _turned(
     return x0, y0, x1, y1, np.asarray(turned, np.uint8)
 
 
-def _require_contrast(
-    ground: NDArray[np.uint8], mask: NDArray[np.uint8], rgb: tuple[int, int, int], text: str
-) -> None:
+def _require_contrast(ground: NDArray[np.uint8], mask: NDArray[np.uint8], rgb: tuple[int, int, int], text: str) -> None:
     """Raises DeckError where a tenth of the ink or more can hardly be told from what is below it."""
     below = ground[mask > 64]
     if not len(below):

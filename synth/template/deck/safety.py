@@ -12,9 +12,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from lxml import etree
-
-from warehouse.errors import GlyphmillError
+from synth.template.deck.errors import DeckError
+from synth.template.deck.xml import etree
 
 LARGEST_FILE = 200 << 20
 LARGEST_TOTAL = 400 << 20  # bytes of all parts, inflated
@@ -30,14 +29,6 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _SHAPE = re.compile(rb"<(?:[A-Za-z0-9]+:)?(?:sp|pic|cxnSp|graphicFrame|grpSp|tc)[ >/]")
 _XML = (".xml", ".rels")
 _SLIDE = re.compile(r"ppt/(slides|slideLayouts|slideMasters)/[^/]+\.xml$")
-
-
-class DeckError(GlyphmillError):
-    """A deck, or one of its slides, that is not drawn. `reason`: a short code to count by; `detail`: what it was."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail = reason, detail
 
 
 def read_deck(path: str) -> bytes:

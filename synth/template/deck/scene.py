@@ -13,10 +13,12 @@ from synth.template.deck.xml import Element
 
 @dataclass(frozen=True)
 class Gradient:
-    """`stops`: place 0 to 1 and colour. `angle`: degrees clockwise from left to right; None: outwards from the centre."""
+    """`stops`: place 0 to 1 and colour. `angle`: degrees clockwise from left to right; None: outwards
+    from the centre, in circles if `round` and else in rectangles."""
 
     stops: tuple[tuple[float, Tone], ...]
     angle: float | None
+    round: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,4 +28,7 @@ def palette_words(palette: Palette) -> Words:
 def slide_words(sheets: Sheets) -> Words:
     """What a user's slide is called."""
     tall = sheets.height > sheets.width
-    return {"en": "a portrait slide" if tall else "a presentation slide", "zh": "竖版幻灯片" if tall else "一页演示文稿"}
+    return {
+        "en": "a portrait slide" if tall else "a presentation slide",
+        "zh": "竖版幻灯片" if tall else "一页演示文稿",
+    }

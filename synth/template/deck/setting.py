@@ -102,7 +102,9 @@ def _set(written: Written, measure: float, scale: float, vertical: bool) -> tupl
     marker, marker_x = None, 0.0
     if written.marker and not vertical:
         marker_x = max((style.margin + style.indent) * scale, 0.0)
-        mark = Setting((written.marker_face or written.face,), written.size, leading=setting.leading, language=written.language)
+        mark = Setting(
+            (written.marker_face or written.face,), written.size, leading=setting.leading, language=written.language
+        )
         marker = lay_out(written.marker, mark)
         if style.align != "l" or marker_x + marker.width > margin:
             raise OverflowingError("a bullet without room before its text")

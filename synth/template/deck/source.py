@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from lxml import etree
 from pptx import Presentation
 from pptx.exc import PythonPptxError
 
-from synth.template.deck.placeholders import ROLES, kind, placeholder, shape_tree
+from synth.template.deck.errors import DeckError
+from synth.template.deck.placeholders import ROLES, kind, placeholder
 from synth.template.deck.read import Sheet, Sheets
-from synth.template.deck.safety import DeckError, check, read_deck
+from synth.template.deck.safety import check, read_deck
 from synth.template.deck.theme import read_theme
-from synth.template.deck.xml import Element, child, q
+from synth.template.deck.xml import Element, child, etree, q
 
 #: What python-pptx and lxml raise on a package whose parts do not fit together.
 BROKEN = (PythonPptxError, KeyError, ValueError, AttributeError, TypeError, IndexError, AssertionError,
@@ -74,7 +74,7 @@ def open_presentation(data: bytes) -> Any:
         deck = Presentation(io.BytesIO(data))
         if len(deck.slides) == 0:
             for layout in [item for master in deck.slide_masters for item in master.slide_layouts]:
-                held = [p for s in shape_tree(layout.element).iter(q("p:sp")) if (p := placeholder(s)) is not None]
+                held = [p for s in layout.element.iter(q("p:sp")) if (p := placeholder(s)) is not None]
                 if any(ROLES.get(kind(p)) in ("title", "subtitle", "body") for p in held):
                     deck.slides.add_slide(layout)
         if not deck.slide_width or not deck.slide_height:

@@ -12,7 +12,7 @@ MOST_DASHES = 4000
 
 
 def dashed(points: Floats, closed: bool, lengths: Sequence[float]) -> list[Floats]:
-    """The pieces of a line that are drawn: strokes and gaps of `lengths` pixels in turn; all of it where there are none."""
+    """The drawn pieces of a line: strokes and gaps of `lengths` pixels in turn; all of it where there are none."""
     if not lengths or len(points) < 2:
         return [points]
     ring = np.concatenate([points, points[:1]]) if closed else points

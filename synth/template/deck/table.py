@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-
 from typing import Any, Final
 
 import numpy as np
-from lxml import etree
 
 from synth.geometry import Floats, translation
 from synth.template.deck import fills
 from synth.template.deck.colour import Tone
+from synth.template.deck.errors import DeckError
 from synth.template.deck.outlines import Path
-from synth.template.deck.safety import DeckError
 from synth.template.deck.scene import Drawing, Fill, Frame, Stroke
 from synth.template.deck.styles import Chain
-from synth.template.deck.xml import A, Element, child, first, flag, q, whole
+from synth.template.deck.xml import A, Element, child, etree, first, flag, q, whole
 
 TABLE: Final = "http://schemas.openxmlformats.org/drawingml/2006/table"
 MOST_CELLS = 400
@@ -82,8 +80,12 @@ class _Look:
         elif name in _MEDIUM:
             self.kind, accent = "medium", _MEDIUM[name]
             self.accent = Tone(palette.named(accent, None))
-            tinted = etree.fromstring(f'<x xmlns:a="{A}"><a:schemeClr val="{accent}"><a:tint val="20000"/></a:schemeClr></x>')
-            deeper = etree.fromstring(f'<x xmlns:a="{A}"><a:schemeClr val="{accent}"><a:tint val="40000"/></a:schemeClr></x>')
+            tinted = etree.fromstring(
+                f'<x xmlns:a="{A}"><a:schemeClr val="{accent}"><a:tint val="20000"/></a:schemeClr></x>'
+            )
+            deeper = etree.fromstring(
+                f'<x xmlns:a="{A}"><a:schemeClr val="{accent}"><a:tint val="40000"/></a:schemeClr></x>'
+            )
             self.light, self.band = palette.tone(tinted), palette.tone(deeper)
         elif name not in (None, "", _PLAIN):
             raise DeckError("cannot draw", f"table style {name}")

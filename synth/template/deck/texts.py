@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synth.corpora.corpus import Corpus
-from synth.template.deck.safety import DeckError
+from synth.template.deck.errors import DeckError
 from warehouse.errors import UsageError
 
 TRIES = 6

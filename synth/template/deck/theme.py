@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from synth.template.deck.colour import NAMES, Palette, Rgb, Tone
-from synth.template.deck.safety import DeckError
+from synth.template.deck.errors import DeckError
 from synth.template.deck.xml import Element, child, first, local, q
 
 _ROLES = {

@@ -5,13 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 
-from lxml import etree
-
 from synth.fonts.face import FaceKey
 from synth.fonts.facts import FontInfo
 from synth.template.deck.scene import Frame
 from synth.template.deck.setting import Written
-from synth.template.deck.xml import EMU_PER_POINT, Element, child, q
+from synth.template.deck.xml import EMU_PER_POINT, Element, child, etree, q
 
 _AUTOFIT = ("a:normAutofit", "a:spAutoFit", "a:noAutofit")
 _BULLETS = ("a:buFont", "a:buFontTx", "a:buNone", "a:buChar", "a:buAutoNum", "a:buBlip")

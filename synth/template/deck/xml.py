@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from synth.template.deck.safety import DeckError
+from lxml import etree  # type: ignore[import-untyped]
+
+from synth.template.deck.errors import DeckError
+
+__all__ = ["EMU_PER_POINT", "A", "Element", "P", "R", "child", "etree", "first", "flag", "local", "q", "whole"]
 
 A: Final = "http://schemas.openxmlformats.org/drawingml/2006/main"
 P: Final = "http://schemas.openxmlformats.org/presentationml/2006/main"

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-from lxml import etree
 from pptx import Presentation
 from pptx.oxml import parse_xml
+from pptx.util import Emu
 
 from synth.template.deck.designs.themes import Colours
-from synth.template.deck.placeholders import shape_tree
-from synth.template.deck.xml import A, P, R, child, q
+from synth.template.deck.table import TABLE
+from synth.template.deck.xml import A, Element, P, R, child, etree, q
 
 Box = tuple[float, float, float, float]
 SIZES = {"16:9": (12192000, 6858000), "4:3": (9144000, 6858000), "portrait": (6858000, 9699000)}
@@ -45,18 +45,39 @@ class Page:
         self.ground = f"<p:bg><p:bgPr>{fill}<a:effectLst/></p:bgPr></p:bg>"
 
     def decor(
-        self, kind: str, box: Box, fill: str = "", line: str = "", width: float = 1.0, adjust: Sequence[float] = (),
-        turn: float = 0.0, dash: str = "", to: str = "", angle: float = 90.0, on_slide: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        kind: str,
+        box: Box,
+        fill: str = "",
+        line: str = "",
+        width: float = 1.0,
+        adjust: Sequence[float] = (),
+        turn: float = 0.0,
+        dash: str = "",
+        to: str = "",
+        angle: float = 90.0,
+        on_slide: bool = False,
+    ) -> None:
         """A shape without text. `to`: the gradient's other colour. `adjust`: the preset's own numbers."""
         shape = self._shape("Ornament", kind, box, fill, line, width, adjust, turn, dash, to, angle, "")
         (self.slide if on_slide else self.layout).append(shape)
 
     def place(
-        self, role: str, box: Box, size: float, words: str | Sequence[str], colour: str = "tx1", align: str = "l",
-        anchor: str = "t", bold: bool = False, bullet: str = "", spacing: float = 100, after: float = 0.0,
-        spc: float = 0.0, vertical: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        role: str,
+        box: Box,
+        size: float,
+        words: str | Sequence[str],
+        colour: str = "tx1",
+        align: str = "l",
+        anchor: str = "t",
+        bold: bool = False,
+        bullet: str = "",
+        spacing: float = 100,
+        after: float = 0.0,
+        spc: float = 0.0,
+        vertical: bool = False,
+    ) -> None:
         """A placeholder: its place and looks are the layout's, its words the slide's."""
         index = self._number()
         kind = _ROLE_OF[role]
@@ -65,7 +86,7 @@ class Page:
         body = _body_settings(anchor, (0, 0, 0, 0), vertical)
         named = f'<p:nvSpPr><p:cNvPr id="{index}" name="{role} {index}"/><p:cNvSpPr/><p:nvPr>{ph}</p:nvPr></p:nvSpPr>'
         self.layout.append(
-            f"<p:sp {_SPACES}>{named}<p:spPr>{self._xfrm(box)}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom></p:spPr>"
+            f'<p:sp {_SPACES}>{named}<p:spPr>{self._xfrm(box)}<a:prstGeom prst="rect"><a:avLst/></a:prstGeom></p:spPr>'
             f"<p:txBody>{body}<a:lstStyle>{looks}</a:lstStyle>{_paragraphs('Click to edit')}</p:txBody></p:sp>"
         )
         self.slide.append(
@@ -73,11 +94,28 @@ class Page:
         )
 
     def text(
-        self, words: str | Sequence[str], box: Box, size: float, colour: str = "tx1", align: str = "l", anchor: str = "t",
-        bold: bool = False, kind: str = "rect", fill: str = "", line: str = "", width: float = 1.0, bullet: str = "",
-        spacing: float = 100, after: float = 0.0, spc: float = 0.0, inset: tuple[float, float, float, float] = (0, 0, 0, 0),
-        adjust: Sequence[float] = (), turn: float = 0.0, to: str = "", vertical: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        words: str | Sequence[str],
+        box: Box,
+        size: float,
+        colour: str = "tx1",
+        align: str = "l",
+        anchor: str = "t",
+        bold: bool = False,
+        kind: str = "rect",
+        fill: str = "",
+        line: str = "",
+        width: float = 1.0,
+        bullet: str = "",
+        spacing: float = 100,
+        after: float = 0.0,
+        spc: float = 0.0,
+        inset: tuple[float, float, float, float] = (0, 0, 0, 0),
+        adjust: Sequence[float] = (),
+        turn: float = 0.0,
+        to: str = "",
+        vertical: bool = False,
+    ) -> None:
         """A text box or a shape with text. `inset`: points, left, top, right, bottom."""
         looks = _level(size, colour, align, bold, bullet, spacing, after, spc)
         settings = _body_settings(anchor, inset, vertical)
@@ -85,11 +123,24 @@ class Page:
         self.slide.append(self._shape("Text", kind, box, fill, line, width, adjust, turn, "", to, 90.0, body))
 
     def table(
-        self, box: Box, columns: Sequence[float], rows: Sequence[Sequence[str]], size: float, head: str = "accent1",
-        head_text: str = "bg1", band: str = "", line: str = "tx1:50", side: str = "", side_text: str = "tx1",
-        colour: str = "tx1", align: str = "ctr", across: bool = True, bold_side: bool = True,
-    ) -> None:  # fmt: skip
-        """A table with a head row; `band`: every other row's ground; `side`: the first column's; `across`: upright lines."""
+        self,
+        box: Box,
+        columns: Sequence[float],
+        rows: Sequence[Sequence[str]],
+        size: float,
+        head: str = "accent1",
+        head_text: str = "bg1",
+        band: str = "",
+        line: str = "tx1:50",
+        side: str = "",
+        side_text: str = "tx1",
+        colour: str = "tx1",
+        align: str = "ctr",
+        across: bool = True,
+        bold_side: bool = True,
+    ) -> None:
+        """A table with a head row. `band`: every other row's ground; `side`: the first column's; `across`: upright
+        lines."""
         x, y, w, h = self._emu(box)
         total = sum(columns)
         grid = "".join(f'<a:gridCol w="{round(w * c / total)}"/>' for c in columns)
@@ -103,7 +154,9 @@ class Page:
                 bold = first or (c == 0 and bold_side)
                 looks = _level(size, tone, "l" if align == "l" else "ctr", bold, "", 100, 0, 0)
                 text = f"<a:txBody><a:bodyPr/><a:lstStyle>{looks}</a:lstStyle>{_paragraphs(words)}</a:txBody>"
-                edges = "".join(_edge(n, line if n in ("lnT", "lnB") or across else "") for n in ("lnL", "lnR", "lnT", "lnB"))
+                edges = "".join(
+                    _edge(n, line if n in ("lnT", "lnB") or across else "") for n in ("lnL", "lnR", "lnT", "lnB")
+                )
                 fill = solid(ground) if ground else "<a:noFill/>"
                 cells += (
                     f'<a:tc>{text}<a:tcPr anchor="ctr" marL="63500" marR="63500" marT="25400" marB="25400">'
@@ -115,25 +168,39 @@ class Page:
             f'<p:graphicFrame {_SPACES}><p:nvGraphicFramePr><p:cNvPr id="{index}" name="Table {index}"/>'
             f"<p:cNvGraphicFramePr/><p:nvPr/></p:nvGraphicFramePr>"
             f'<p:xfrm><a:off x="{x}" y="{y}"/><a:ext cx="{w}" cy="{h}"/></p:xfrm><a:graphic>'
-            f'<a:graphicData uri="http://schemas.openxmlformats.org/drawingml/2006/table"><a:tbl><a:tblPr firstRow="1"/>'
+            f'<a:graphicData uri="{TABLE}"><a:tbl><a:tblPr firstRow="1"/>'
             f"<a:tblGrid>{grid}</a:tblGrid>{''.join(out)}</a:tbl></a:graphicData></a:graphic></p:graphicFrame>"
         )
 
     def _shape(
-        self, name: str, kind: str, box: Box, fill: str, line: str, width: float, adjust: Sequence[float], turn: float,
-        dash: str, to: str, angle: float, body: str,
-    ) -> str:  # fmt: skip
+        self,
+        name: str,
+        kind: str,
+        box: Box,
+        fill: str,
+        line: str,
+        width: float,
+        adjust: Sequence[float],
+        turn: float,
+        dash: str,
+        to: str,
+        angle: float,
+        body: str,
+    ) -> str:
         index = self._number()
         names = ("adj",) if len(adjust) == 1 else tuple(f"adj{i + 1}" for i in range(len(adjust)))
         guides = "".join(f'<a:gd name="{n}" fmla="val {round(v)}"/>' for n, v in zip(names, adjust, strict=True))
         paint = gradient((fill, to), angle) if to else solid(fill) if fill else "<a:noFill/>"
         dashes = f'<a:prstDash val="{dash}"/>' if dash else ""
-        border = f'<a:ln w="{round(width * 12700)}">{solid(line)}{dashes}</a:ln>' if line else "<a:ln><a:noFill/></a:ln>"
+        border = (
+            f'<a:ln w="{round(width * 12700)}">{solid(line)}{dashes}</a:ln>' if line else "<a:ln><a:noFill/></a:ln>"
+        )
         empty = "<p:txBody><a:bodyPr/><a:lstStyle/><a:p/></p:txBody>"
         box_mark = ' txBox="1"' if body and not fill and not line else ""
         return (
             f'<p:sp {_SPACES}><p:nvSpPr><p:cNvPr id="{index}" name="{name} {index}"/><p:cNvSpPr{box_mark}/><p:nvPr/>'
-            f'</p:nvSpPr><p:spPr>{self._xfrm(box, turn)}<a:prstGeom prst="{kind}"><a:avLst>{guides}</a:avLst></a:prstGeom>'
+            f'</p:nvSpPr><p:spPr>{self._xfrm(box, turn)}<a:prstGeom prst="{kind}">'
+            f"<a:avLst>{guides}</a:avLst></a:prstGeom>"
             f"{paint}{border}</p:spPr>{body or empty}</p:sp>"
         )
 
@@ -155,7 +222,7 @@ def build(pages: Sequence[tuple[str, Callable[[Page], None]]], aspect: str, colo
     """The bytes of a .pptx with one layout and one slide for each page, of at most eleven pages."""
     width, height = SIZES[aspect]
     deck = Presentation()
-    deck.slide_width, deck.slide_height = width, height
+    deck.slide_width, deck.slide_height = Emu(width), Emu(height)
     _dress(deck, colours)
     layouts = list(deck.slide_layouts)
     for (name, compose), layout in zip(pages, layouts, strict=False):
@@ -173,13 +240,20 @@ def build(pages: Sequence[tuple[str, Callable[[Page], None]]], aspect: str, colo
     return out.getvalue()
 
 
+def _need(element: Element, *names: str) -> Element:
+    """A child that python-pptx's own template is known to have."""
+    found = child(element, *names)
+    assert found is not None, names
+    return found
+
+
 def _replace(root: Any, shapes: Sequence[str], ground: str) -> None:
-    tree = shape_tree(root)
+    tree = _need(root, "p:cSld", "p:spTree")
     for shape in list(tree)[2:]:
         tree.remove(shape)
     for shape in shapes:
         tree.append(parse_xml(shape))
-    held = child(root, "p:cSld")
+    held = _need(root, "p:cSld")
     if ground:
         held.insert(0, parse_xml(ground.replace("<p:bg>", f"<p:bg {_SPACES}>", 1)))
 
@@ -193,20 +267,20 @@ def _dress(deck: Any, colours: Colours) -> None:
     slots = ("dk1", "lt1", "dk2", "lt2", *(f"accent{i}" for i in range(1, 7)), "hlink", "folHlink")
     panels = (colours.soft, colours.deep) if colours.dark else (colours.deep, colours.soft)
     values = (colours.ink, colours.paper, *panels, *colours.accents, colours.accents[0], colours.accents[3])
-    scheme = child(theme, "a:themeElements", "a:clrScheme")
+    scheme = _need(theme, "a:themeElements", "a:clrScheme")
     scheme.set("name", colours.name)
     for slot, value in zip(slots, values, strict=True):
         element = scheme.find(q(f"a:{slot}"))
         for old in list(element):
             element.remove(old)
         etree.SubElement(element, q("a:srgbClr"), val=value)
-    fonts = child(theme, "a:themeElements", "a:fontScheme")
+    fonts = _need(theme, "a:themeElements", "a:fontScheme")
     for which, serif in zip(("a:majorFont", "a:minorFont"), colours.serif, strict=True):
         fonts.find(q(which)).find(q("a:latin")).set("typeface", "Noto Serif" if serif else "Noto Sans")
         fonts.find(q(which)).find(q("a:ea")).set("typeface", "Noto Serif CJK SC" if serif else "Noto Sans CJK SC")
     part._blob = etree.tostring(theme, xml_declaration=True, encoding="UTF-8", standalone=True)
     if colours.dark:
-        roles = child(master.element, "p:clrMap")
+        roles = _need(master.element, "p:clrMap")
         for role, name in (("bg1", "dk1"), ("tx1", "lt1"), ("bg2", "dk2"), ("tx2", "lt2")):
             roles.set(role, name)
 
@@ -217,7 +291,8 @@ def solid(colour: str) -> str:
 
 def gradient(colours: tuple[str, str], angle: float) -> str:
     stops = "".join(f'<a:gs pos="{i * 100000}">{tone(c)}</a:gs>' for i, c in enumerate(colours))
-    return f'<a:gradFill rotWithShape="1"><a:gsLst>{stops}</a:gsLst><a:lin ang="{round(angle * 60000)}" scaled="0"/></a:gradFill>'
+    line = f'<a:lin ang="{round(angle * 60000)}" scaled="0"/>'
+    return f'<a:gradFill rotWithShape="1"><a:gsLst>{stops}</a:gsLst>{line}</a:gradFill>'
 
 
 def tone(colour: str) -> str:
@@ -233,14 +308,17 @@ def _edge(name: str, colour: str) -> str:
     return f'<a:{name} w="9525">{solid(colour) if colour else "<a:noFill/>"}</a:{name}>'
 
 
-def _level(size: float, colour: str, align: str, bold: bool, bullet: str, spacing: float, after: float, spc: float) -> str:
+def _level(
+    size: float, colour: str, align: str, bold: bool, bullet: str, spacing: float, after: float, spc: float
+) -> str:
     margin = round(size * 1.1 * 12700) if bullet and bullet != "1." else round(size * 1.6 * 12700) if bullet else 0
     sign = '<a:buAutoNum type="arabicPeriod"/>' if bullet == "1." else f'<a:buChar char="{bullet}"/>'
     marks = f"<a:buClr>{tone('accent1')}</a:buClr>{sign}" if bullet else "<a:buNone/>"
     tracking = f' spc="{round(spc * 100)}"' if spc else ""
     return (
-        f'<a:lvl1pPr marL="{margin}" indent="{-margin}" algn="{align}"><a:lnSpc><a:spcPct val="{round(spacing * 1000)}"/>'
-        f'</a:lnSpc><a:spcBef><a:spcPts val="0"/></a:spcBef><a:spcAft><a:spcPts val="{round(after * 100)}"/></a:spcAft>'
+        f'<a:lvl1pPr marL="{margin}" indent="{-margin}" algn="{align}">'
+        f'<a:lnSpc><a:spcPct val="{round(spacing * 1000)}"/></a:lnSpc><a:spcBef><a:spcPts val="0"/></a:spcBef>'
+        f'<a:spcAft><a:spcPts val="{round(after * 100)}"/></a:spcAft>'
         f'{marks}<a:defRPr sz="{round(size * 100)}" b="{int(bold)}"{tracking}>{solid(colour)}'
         f'<a:latin typeface="+mn-lt"/><a:ea typeface="+mn-ea"/></a:defRPr></a:lvl1pPr>'
     )
@@ -250,7 +328,8 @@ def _body_settings(anchor: str, inset: tuple[float, float, float, float], vertic
     left, top, right, bottom = (round(v * 12700) for v in inset)
     direction = ' vert="eaVert"' if vertical else ""
     return (
-        f'<a:bodyPr wrap="square" lIns="{left}" tIns="{top}" rIns="{right}" bIns="{bottom}" anchor="{anchor}"{direction}>'
+        f'<a:bodyPr wrap="square" lIns="{left}" tIns="{top}" rIns="{right}" bIns="{bottom}"'
+        f' anchor="{anchor}"{direction}>'
         "<a:noAutofit/></a:bodyPr>"
     )
 

@@ -9,7 +9,12 @@ _AWARDS = ("{=Certificate|荣誉证书}", "{=Certificate of Merit|奖状}", "{=D
 
 def _seal(page: Page, x: float, y: float, side: float, colour: str) -> None:
     ratio = page.width / page.height
-    page.decor("parallelogram", (x + side * 0.08, y + side * ratio * 0.7, side * 0.4, side * ratio * 0.75), colour, adjust=(40000,))
+    page.decor(
+        "parallelogram",
+        (x + side * 0.08, y + side * ratio * 0.7, side * 0.4, side * ratio * 0.75),
+        colour,
+        adjust=(40000,),
+    )
     page.decor("rect", (x + side * 0.46, y + side * ratio * 0.7, side * 0.3, side * ratio * 0.75), f"{colour}@80")
     page.decor("star8", (x, y, side, side * ratio), colour)
     page.decor("ellipse", (x + side * 0.2, y + side * ratio * 0.2, side * 0.6, side * ratio * 0.6), "bg1@85")
@@ -20,8 +25,16 @@ def _lines(page: Page, v: int, left: float, width: float, align: str) -> None:
     page.place("title", (left, 0.14, width, 0.15), 46, _AWARDS[v], "tx2", align, "ctr", bold=True, spc=3)
     page.text("{=This certificate is presented to|兹 授 予}", (left, 0.31, width, 0.065), 17, "tx1", align, "ctr")
     page.text("{name}", (left, 0.385, width, 0.115), 34, "accent1" if v != 1 else "tx1", align, "ctr", True)
-    page.place("body", (left + (0.06 if align == "ctr" else 0), 0.54, width - (0.12 if align == "ctr" else 0), 0.17), 17,
-               "{citation}", "tx1", align, "ctr", spacing=110)  # fmt: skip
+    page.place(
+        "body",
+        (left + (0.06 if align == "ctr" else 0), 0.54, width - (0.12 if align == "ctr" else 0), 0.17),
+        17,
+        "{citation}",
+        "tx1",
+        align,
+        "ctr",
+        spacing=110,
+    )
 
 
 def framed(page: Page, v: int) -> None:

@@ -13,11 +13,16 @@ def _frame(page: Page, v: int) -> None:
         side = 0.06
         for x, y in ((0.035, 0.035), (0.965 - side, 0.035), (0.035, 0), (0.965 - side, 0)):
             top = y * ratio if y else 1 - (0.035 + side) * ratio
-            page.decor("diamond", (x + side / 2 - 0.012, top + (side / 2 - 0.012) * ratio, 0.024, 0.024 * ratio), "accent2")
+            page.decor(
+                "diamond", (x + side / 2 - 0.012, top + (side / 2 - 0.012) * ratio, 0.024, 0.024 * ratio), "accent2"
+            )
     elif v == 1:
-        page.decor("snip2DiagRect", (0.05, 0.05 * ratio, 0.9, 1 - 0.1 * ratio), "bg1", "accent1", 2,
-                   adjust=(9000, 9000))  # fmt: skip
-        page.decor("snip2DiagRect", (0.065, 0.065 * ratio, 0.87, 1 - 0.13 * ratio), "", "accent1@60", 0.75, adjust=(8800, 8800))
+        page.decor(
+            "snip2DiagRect", (0.05, 0.05 * ratio, 0.9, 1 - 0.1 * ratio), "bg1", "accent1", 2, adjust=(9000, 9000)
+        )
+        page.decor(
+            "snip2DiagRect", (0.065, 0.065 * ratio, 0.87, 1 - 0.13 * ratio), "", "accent1@60", 0.75, adjust=(8800, 8800)
+        )
     else:
         page.decor("ellipse", (-0.18, -0.18 * ratio, 0.42, 0.42 * ratio), "accent1@22")
         page.decor("ellipse", (0.76, 1 - 0.24 * ratio, 0.42, 0.42 * ratio), "accent2@22")
@@ -35,7 +40,9 @@ def _rule(page: Page, y: float) -> None:
 def formal(page: Page, v: int) -> None:
     page.back("bg2") if v == 1 else None
     _frame(page, v)
-    page.text("{=You are cordially invited to|诚挚邀请您出席}", (0.15, 0.13, 0.7, 0.08), 18, "tx1", "ctr", "ctr", spc=1.5)
+    page.text(
+        "{=You are cordially invited to|诚挚邀请您出席}", (0.15, 0.13, 0.7, 0.08), 18, "tx1", "ctr", "ctr", spc=1.5
+    )
     page.place("title", (0.12, 0.23, 0.76, 0.22), 44, "{title}", "tx2", "ctr", "ctr", bold=True)
     _rule(page, 0.49)
     page.place("subtitle", (0.16, 0.525, 0.68, 0.09), 19, "{subtitle}", "tx1", "ctr", "ctr")
@@ -51,8 +58,14 @@ def letter(page: Page, v: int) -> None:
     _rule(page, 0.29)
     page.text("{=Dear|尊敬的} {name}{=,|：}", (0.14, 0.335, 0.7, 0.07), 19, "tx1", anchor="ctr", bold=True)
     page.place("body", (0.14, 0.42, 0.72, 0.27), 18, ["{sentence:50-90}"], "tx1", spacing=120)
-    page.text(["{=Date|时间}{=: |：}{date}", "{=Venue|地点}{=: |：}{place}"], (0.14, 0.71, 0.5, 0.16), 16, "tx2", anchor="ctr",
-              after=6)  # fmt: skip
+    page.text(
+        ["{=Date|时间}{=: |：}{date}", "{=Venue|地点}{=: |：}{place}"],
+        (0.14, 0.71, 0.5, 0.16),
+        16,
+        "tx2",
+        anchor="ctr",
+        after=6,
+    )
     page.text("{name}", (0.6, 0.78, 0.26, 0.08), 18, "tx1", "r", "ctr")
 
 
@@ -75,7 +88,9 @@ def upright(page: Page, v: int) -> None:
     _frame(page, v)
     page.place("title", (0.68, 0.14, 0.16, 0.72), 44, "{title}", "tx2", "l", "ctr", bold=True, vertical=True)
     page.decor("line", (0.655, 0.16, 0, 0.68), line="accent2", width=1.25)
-    page.place("body", (0.26, 0.16, 0.36, 0.68), 22, ["{sentence:10-24*2-3}"], "tx1", "l", "ctr", spacing=125, vertical=True)
+    page.place(
+        "body", (0.26, 0.16, 0.36, 0.68), 22, ["{sentence:10-24*2-3}"], "tx1", "l", "ctr", spacing=125, vertical=True
+    )
     page.text("{name}", (0.13, 0.42, 0.08, 0.42), 18, "tx1@90", "r", "ctr", vertical=True)
 
 

@@ -50,7 +50,15 @@ def outline(page: Page, v: int) -> None:
     _title(page, v)
     for i in range(4):
         y = 0.26 + i * 0.155
-        page.text(f"{{={i + 1:02d}|{i + 1:02d}}}", (0.12, y, 0.1, 0.11), 30, f"accent{i % 4 + 1}" if v == 0 else "tx2", "l", "ctr", True)
+        page.text(
+            f"{{={i + 1:02d}|{i + 1:02d}}}",
+            (0.12, y, 0.1, 0.11),
+            30,
+            f"accent{i % 4 + 1}" if v == 0 else "tx2",
+            "l",
+            "ctr",
+            True,
+        )
         page.text("{heading}", (0.24, y, 0.66, 0.11), 22, "tx1", "l", "ctr")
         page.decor("line", (0.12, y + 0.13, 0.78, 0), line="tx1@20", width=1)
     _foot(page)
@@ -60,7 +68,9 @@ def definition(page: Page, v: int) -> None:
     _title(page, v)
     page.decor("rect", (0.1, 0.25, 0.84, 0.25), "bg2")
     page.decor("rect", (0.1, 0.25, 0.01, 0.25), "accent2")
-    page.text("{=Definition|定义}", (0.135, 0.27, 0.5, 0.06), 15, "accent2" if v == 0 else "tx2", bold=True, anchor="ctr")
+    page.text(
+        "{=Definition|定义}", (0.135, 0.27, 0.5, 0.06), 15, "accent2" if v == 0 else "tx2", bold=True, anchor="ctr"
+    )
     page.text("{sentence:20-56}", (0.135, 0.335, 0.78, 0.145), 20, "tx1", anchor="ctr", bold=True)
     page.place("body", (0.1, 0.55, 0.84, 0.33), 18, ["{point:14-40*3-3}"], bullet="•", after=8)
     _foot(page)
@@ -88,8 +98,18 @@ def steps(page: Page, v: int) -> None:
     kind = "chevron" if v != 1 else "roundRect"
     for i in range(3):
         x = 0.1 + i * 0.285
-        page.text("{=Step|第}" + f" {i + 1} " + "{= |步}", (x, 0.29, 0.27, 0.14), 18, "bg1", "ctr", "ctr", True, kind,
-                  f"accent{i + 1}", adjust=(28000,) if kind == "chevron" else (14000,))  # fmt: skip
+        page.text(
+            "{=Step|第}" + f" {i + 1} " + "{= |步}",
+            (x, 0.29, 0.27, 0.14),
+            18,
+            "bg1",
+            "ctr",
+            "ctr",
+            True,
+            kind,
+            f"accent{i + 1}",
+            adjust=(28000,) if kind == "chevron" else (14000,),
+        )
         page.text("{heading}", (x, 0.47, 0.26, 0.08), 18, "tx2", "ctr", "ctr", True)
         page.text("{sentence:16-40}", (x + 0.005, 0.56, 0.25, 0.3), 17, "tx1", "ctr", spacing=105)
     _foot(page)
@@ -107,10 +127,29 @@ def board(page: Page, v: int) -> None:
 def questions(page: Page, v: int) -> None:
     _title(page, v)
     page.place("body", (0.1, 0.26, 0.82, 0.44), 20, ["{sentence:18-46*3-3}"], bullet="1.", after=12)
-    page.text("{=Due|截止}: {date}", (0.1, 0.76, 0.4, 0.1), 17, "bg1", "ctr", "ctr", True, "roundRect", "accent2",
-              inset=(6, 2, 6, 2), adjust=(50000,))  # fmt: skip
+    page.text(
+        "{=Due|截止}: {date}",
+        (0.1, 0.76, 0.4, 0.1),
+        17,
+        "bg1",
+        "ctr",
+        "ctr",
+        True,
+        "roundRect",
+        "accent2",
+        inset=(6, 2, 6, 2),
+        adjust=(50000,),
+    )
     _foot(page)
 
 
-PAGES = (("cover", cover), ("outline", outline), ("definition", definition), ("points", points), ("compare", compare),
-         ("steps", steps), ("board", board), ("questions", questions))  # fmt: skip
+PAGES = (
+    ("cover", cover),
+    ("outline", outline),
+    ("definition", definition),
+    ("points", points),
+    ("compare", compare),
+    ("steps", steps),
+    ("board", board),
+    ("questions", questions),
+)

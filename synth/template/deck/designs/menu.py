@@ -5,7 +5,9 @@ from __future__ import annotations
 from synth.template.deck.designs.builder import Page
 
 
-def _dishes(page: Page, x: float, y: float, width: float, count: int, pitch: float, size: float, ink: str, mark: str) -> None:
+def _dishes(
+    page: Page, x: float, y: float, width: float, count: int, pitch: float, size: float, ink: str, mark: str
+) -> None:
     for i in range(count):
         top = y + i * pitch
         page.text("{dish}", (x, top, width * 0.66, pitch * 0.86), size, ink, anchor="ctr")
@@ -19,7 +21,17 @@ def classic(page: Page, v: int) -> None:
         page.back("bg2")
     page.decor("rect", (0.035, 0.035 * ratio, 0.93, 1 - 0.07 * ratio), "", "accent1", 2)
     page.decor("rect", (0.047, 0.047 * ratio, 0.906, 1 - 0.094 * ratio), "", "accent1", 0.75)
-    page.place("title", (0.15, 0.07, 0.7, 0.1), 40, "{=Menu|菜单}" if v != 2 else "{=Our Kitchen|家常小馆}", "tx2", "ctr", "ctr", bold=True, spc=3)
+    page.place(
+        "title",
+        (0.15, 0.07, 0.7, 0.1),
+        40,
+        "{=Menu|菜单}" if v != 2 else "{=Our Kitchen|家常小馆}",
+        "tx2",
+        "ctr",
+        "ctr",
+        bold=True,
+        spc=3,
+    )
     page.place("subtitle", (0.15, 0.17, 0.7, 0.05), 16, "{slogan}", "tx1@85", "ctr", "ctr")
     columns = 1 if page.tall else 2
     width = 0.8 if columns == 1 else 0.385
@@ -30,8 +42,17 @@ def classic(page: Page, v: int) -> None:
             top = 0.25 + half * 0.35
             page.text("{course}", (x, top, width, 0.06), 21, "accent1" if v == 0 else "tx2", "ctr", "ctr", True)
             count = 4 if page.tall else 5
-            _dishes(page, x, top + (0.065 if page.tall else 0.085), width, count, 0.066 if page.tall else 0.107, 17, "tx1",
-                    "tx2")  # fmt: skip
+            _dishes(
+                page,
+                x,
+                top + (0.065 if page.tall else 0.085),
+                width,
+                count,
+                0.066 if page.tall else 0.107,
+                17,
+                "tx1",
+                "tx2",
+            )
 
 
 def sided(page: Page, v: int) -> None:
@@ -62,8 +83,7 @@ def chalk(page: Page, v: int) -> None:
         x, y = 0.08 + (i % across) * (width + 0.04), 0.23 + (i // across) * (height + 0.04)
         page.decor("roundRect", (x, y, width, height), "bg1@10", "bg1@60", 1.25, adjust=(6000,))
         page.text("{dish}", (x + 0.015, y + height * 0.1, width - 0.03, height * 0.38), 20, "bg1", "ctr", "ctr", True)
-        page.text("{course}", (x + 0.015, y + height * 0.48, width - 0.03, height * 0.22), 14, "bg1",
-                  "ctr", "ctr")  # fmt: skip
+        page.text("{course}", (x + 0.015, y + height * 0.48, width - 0.03, height * 0.22), 14, "bg1", "ctr", "ctr")
         page.text("{cost}", (x + 0.015, y + height * 0.71, width - 0.03, height * 0.22), 20, "bg1", "ctr", "ctr", True)
 
 

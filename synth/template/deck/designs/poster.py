@@ -10,7 +10,9 @@ def rings(page: Page, v: int) -> None:
     ratio = page.width / page.height
     for i, side in enumerate((0.9, 0.66, 0.42)):
         x = 0.62 - side / 2 if not page.tall else 0.75 - side / 2
-        page.decor("ellipse", (x + 0.12, 0.3 - side * ratio / 2, side, side * ratio), "bg1@9" if i != 2 else "accent2@75")
+        page.decor(
+            "ellipse", (x + 0.12, 0.3 - side * ratio / 2, side, side * ratio), "bg1@9" if i != 2 else "accent2@75"
+        )
     page.text("{date}", (0.08, 0.07, 0.6, 0.06), 20, "bg1", bold=True, anchor="ctr")
     page.place("title", (0.08, 0.42, 0.84, 0.24), 56 if page.tall else 60, "{title}", "bg1", anchor="b", bold=True)
     page.place("subtitle", (0.08, 0.68, 0.8, 0.08), 24, "{slogan}", "bg1", anchor="ctr")
@@ -23,10 +25,10 @@ def rings(page: Page, v: int) -> None:
 def blocks(page: Page, v: int) -> None:
     """Coloured blocks in a grid beside a plain field."""
     if page.tall:
-        for i, (x, y) in enumerate(((0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1), (2, 1), (3, 1))):
+        for i, (column, row) in enumerate(((0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1), (2, 1), (3, 1))):
             kind = ("rect", "ellipse", "rtTriangle", "rect", "pie", "rect", "ellipse", "rtTriangle")[(i + v) % 8]
             side = 0.25 * page.width / page.height
-            box = (0.25 * x, side * y, 0.25, side)
+            box = (0.25 * column, side * row, 0.25, side)
             page.decor("rect", box, f"accent{(i * 2 + v) % 6 + 1}@35")
             page.decor(kind, box, f"accent{(i + v) % 6 + 1}")
         top = 2 * 0.25 * page.width / page.height + 0.05
@@ -60,21 +62,52 @@ def slanted(page: Page, v: int) -> None:
     for i in range(count):
         if page.tall:
             y = 0.565 + i * 0.1
-            page.text((("{=When|时间}"), ("{=Where|地点}"), ("{=Who|嘉宾}"))[i], (0.1, y, 0.2, 0.075), 18, "bg1", "ctr",
-                      "ctr", True, "roundRect", f"accent{(1, 3, 2)[i]}", adjust=(20000,))  # fmt: skip
+            page.text(
+                (("{=When|时间}"), ("{=Where|地点}"), ("{=Who|嘉宾}"))[i],
+                (0.1, y, 0.2, 0.075),
+                18,
+                "bg1",
+                "ctr",
+                "ctr",
+                True,
+                "roundRect",
+                f"accent{(1, 3, 2)[i]}",
+                adjust=(20000,),
+            )
             page.text(("{date}", "{place}", "{name}")[i], (0.35, y, 0.58, 0.075), 20, "tx1", anchor="ctr")
         else:
             x = 0.08 + i * 0.29
-            page.text((("{=When|时间}"), ("{=Where|地点}"), ("{=Who|嘉宾}"))[i], (x, 0.6, 0.26, 0.08), 18, "bg1", "ctr",
-                      "ctr", True, "rect", f"accent{(1, 3, 2)[i]}")  # fmt: skip
-            page.text(("{date}", "{place}", "{name}")[i], (x, 0.69, 0.26, 0.13), 18, "tx1", "ctr", "ctr", False, "rect",
-                      "bg1", inset=(6, 4, 6, 4))  # fmt: skip
+            page.text(
+                (("{=When|时间}"), ("{=Where|地点}"), ("{=Who|嘉宾}"))[i],
+                (x, 0.6, 0.26, 0.08),
+                18,
+                "bg1",
+                "ctr",
+                "ctr",
+                True,
+                "rect",
+                f"accent{(1, 3, 2)[i]}",
+            )
+            page.text(
+                ("{date}", "{place}", "{name}")[i],
+                (x, 0.69, 0.26, 0.13),
+                18,
+                "tx1",
+                "ctr",
+                "ctr",
+                False,
+                "rect",
+                "bg1",
+                inset=(6, 4, 6, 4),
+            )
     page.text("{call}", (0.3, 0.89, 0.4, 0.065), 18, "bg1", "ctr", "ctr", True, "roundRect", "accent1", adjust=(50000,))
 
 
 def framed(page: Page, v: int) -> None:
     """Quiet: much paper, a thin frame, a passage to read."""
-    page.decor("rect", (0.05, 0.05 * page.width / page.height, 0.9, 1 - 0.1 * page.width / page.height), "", "accent1", 2)
+    page.decor(
+        "rect", (0.05, 0.05 * page.width / page.height, 0.9, 1 - 0.1 * page.width / page.height), "", "accent1", 2
+    )
     page.text("{heading}", (0.15, 0.1, 0.7, 0.06), 17, "tx2", "ctr", "ctr", spc=2)
     page.place("title", (0.12, 0.18, 0.76, 0.22), 50, "{title}", "tx1", "ctr", "ctr", bold=True)
     page.decor("diamond", (0.485, 0.425, 0.03, 0.03 * page.width / page.height), "accent2")
@@ -92,13 +125,23 @@ def sale(page: Page, v: int) -> None:
     side = 0.62 if page.tall else 0.36
     x, y = (0.19, 0.34) if page.tall else (0.58, 0.2)
     page.decor("star8", (x - 0.07, y - 0.07 * ratio, side + 0.14, (side + 0.14) * ratio), "bg1@35")
-    page.text("{price}", (x, y, side, side * ratio), 44, "tx2" if v != 2 else "tx1", "ctr", "ctr", True, "ellipse", "bg1")
+    page.text(
+        "{price}", (x, y, side, side * ratio), 44, "tx2" if v != 2 else "tx1", "ctr", "ctr", True, "ellipse", "bg1"
+    )
     width = 0.84 if page.tall else 0.46
-    page.place("title", (0.08, 0.08 if page.tall else 0.2, width, 0.22), 50, "{slogan}", "bg1", "ctr" if page.tall else "l",
-               "ctr", bold=True)  # fmt: skip
-    y = 0.81 if page.tall else 0.48
-    page.text("{place}", (0.08, y, width, 0.07), 22, "bg1", "ctr" if page.tall else "l", "ctr")
-    page.text("{date}", (0.08, y + 0.08, width, 0.055), 18, "bg1", "ctr" if page.tall else "l", "ctr")
+    page.place(
+        "title",
+        (0.08, 0.08 if page.tall else 0.2, width, 0.22),
+        50,
+        "{slogan}",
+        "bg1",
+        "ctr" if page.tall else "l",
+        "ctr",
+        bold=True,
+    )
+    foot = 0.81 if page.tall else 0.48
+    page.text("{place}", (0.08, foot, width, 0.07), 22, "bg1", "ctr" if page.tall else "l", "ctr")
+    page.text("{date}", (0.08, foot + 0.08, width, 0.055), 18, "bg1", "ctr" if page.tall else "l", "ctr")
 
 
 PAGES = (("rings", rings), ("blocks", blocks), ("slanted", slanted), ("framed", framed), ("sale", sale))

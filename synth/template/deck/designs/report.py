@@ -64,9 +64,20 @@ def agenda(page: Page, v: int) -> None:
     for i in range(4):
         y = 0.29 + i * 0.155 if v != 1 else 0.17 + i * 0.17
         side = 0.1 * page.height / page.width
-        page.text(f"{{={i + 1}|{i + 1}}}", (left, y, side, 0.1), 20, "bg1", "ctr", "ctr", True, "ellipse" if v == 0 else "roundRect",
-                  f"accent{1 if v != 2 else i % 4 + 1}")  # fmt: skip
-        page.text("{heading}", (left + side + 0.03, y - 0.005, width - side - 0.03, 0.06), 20, "tx1", anchor="ctr", bold=True)
+        page.text(
+            f"{{={i + 1}|{i + 1}}}",
+            (left, y, side, 0.1),
+            20,
+            "bg1",
+            "ctr",
+            "ctr",
+            True,
+            "ellipse" if v == 0 else "roundRect",
+            f"accent{1 if v != 2 else i % 4 + 1}",
+        )
+        page.text(
+            "{heading}", (left + side + 0.03, y - 0.005, width - side - 0.03, 0.06), 20, "tx1", anchor="ctr", bold=True
+        )
         page.text("{subtitle}", (left + side + 0.03, y + 0.055, width - side - 0.03, 0.05), 13, "tx1@75", anchor="ctr")
 
 
@@ -99,8 +110,19 @@ def points(page: Page, v: int) -> None:
 
 def prose(page: Page, v: int) -> None:
     _title(page, v)
-    page.text("{sentence:14-34}", (0.07, 0.25, 0.3, 0.58), 20, "bg1", "l", "ctr", True, "roundRect", "accent1",
-              inset=(18, 14, 18, 14), adjust=(6000,))  # fmt: skip
+    page.text(
+        "{sentence:14-34}",
+        (0.07, 0.25, 0.3, 0.58),
+        20,
+        "bg1",
+        "l",
+        "ctr",
+        True,
+        "roundRect",
+        "accent1",
+        inset=(18, 14, 18, 14),
+        adjust=(6000,),
+    )
     page.place("body", (0.41, 0.25, 0.53, 0.6), 18, ["{sentence:60-110}", "{sentence:50-90}"], spacing=115, after=12)
     _foot(page)
 
@@ -111,7 +133,14 @@ def columns(page: Page, v: int) -> None:
         x = 0.07 + i * 0.445
         page.decor("rect", (x, 0.25, 0.415, 0.62), "bg2")
         page.decor("rect", (x, 0.25, 0.415, 0.012), f"accent{i + 1}")
-        page.text("{heading}", (x + 0.025, 0.285, 0.365, 0.07), 20, f"accent{i + 1}" if v != 1 else "tx2", anchor="ctr", bold=True)
+        page.text(
+            "{heading}",
+            (x + 0.025, 0.285, 0.365, 0.07),
+            20,
+            f"accent{i + 1}" if v != 1 else "tx2",
+            anchor="ctr",
+            bold=True,
+        )
         page.place("body", (x + 0.025, 0.38, 0.365, 0.46), 16, ["{point:10-40*3-4}"], bullet="•", after=9)
     _foot(page)
 
@@ -126,8 +155,15 @@ def figures(page: Page, v: int) -> None:
         filled = v == 0
         page.decor("roundRect", (x, 0.28, width, 0.46), f"accent{i + 1}" if filled else "bg2", adjust=(5000,))
         ink = "bg1" if filled else "tx1"
-        page.text("{figure}", (x + 0.012, 0.33, width - 0.024, 0.16), 40 if count == 3 else 34,
-                  "bg1" if filled else "tx2", "ctr", "ctr", True)  # fmt: skip
+        page.text(
+            "{figure}",
+            (x + 0.012, 0.33, width - 0.024, 0.16),
+            40 if count == 3 else 34,
+            "bg1" if filled else "tx2",
+            "ctr",
+            "ctr",
+            True,
+        )
         page.text("{heading}", (x + 0.012, 0.5, width - 0.024, 0.08), 17, ink, "ctr", "ctr", True)
         page.text("{subtitle}", (x + 0.018, 0.585, width - 0.036, 0.13), 13, ink, "ctr")
     page.text("{sentence:16-50}", (0.07, 0.79, 0.86, 0.09), 15, "tx1@85", "ctr", "ctr")
@@ -137,10 +173,21 @@ def figures(page: Page, v: int) -> None:
 def table(page: Page, v: int) -> None:
     _title(page, v)
     heads = ["{heading}"] * 4
-    kinds = (["{heading}", "{figure}", "{figure}", "{price}"], ["{name}", "{date}", "{figure}", "{price}"],
-             ["{place}", "{date}", "{figure}", "{figure}"])[v]  # fmt: skip
-    page.table((0.07, 0.26, 0.86, 0.58), (3, 2.4, 2, 2.4), [heads, *([kinds] * 5)], 15, head="accent1", band="bg2",
-               line="tx1@25", across=v == 1)  # fmt: skip
+    kinds = (
+        ["{heading}", "{figure}", "{figure}", "{price}"],
+        ["{name}", "{date}", "{figure}", "{price}"],
+        ["{place}", "{date}", "{figure}", "{figure}"],
+    )[v]
+    page.table(
+        (0.07, 0.26, 0.86, 0.58),
+        (3, 2.4, 2, 2.4),
+        [heads, *([kinds] * 5)],
+        15,
+        head="accent1",
+        band="bg2",
+        line="tx1@25",
+        across=v == 1,
+    )
     _foot(page)
 
 
@@ -161,9 +208,10 @@ def quote(page: Page, v: int) -> None:
     if v == 1:
         page.back("accent1")
     ink = "bg1" if v == 1 else "tx1"
-    page.decor("rect" if v == 2 else "roundRect", (0.1, 0.16, 0.8, 0.66), "bg1@12" if v == 1 else "bg2",
-               **({} if v == 2 else {"adjust": (4000,)}))  # fmt: skip
-    page.decor("rect", (0.1, 0.16, 0.012, 0.66), "accent2") if v == 2 else None
+    panel = "bg1@12" if v == 1 else "bg2"
+    page.decor("rect" if v == 2 else "roundRect", (0.1, 0.16, 0.8, 0.66), panel, adjust=() if v == 2 else (4000,))
+    if v == 2:
+        page.decor("rect", (0.1, 0.16, 0.012, 0.66), "accent2")
     page.text("{sentence:20-60}", (0.16, 0.25, 0.68, 0.34), 28, ink, "ctr", "ctr", True, spacing=110)
     page.decor("line", (0.44, 0.63, 0.12, 0), line=ink, width=1.5)
     page.text("{name}", (0.2, 0.66, 0.6, 0.07), 16, ink, "ctr", "ctr")
@@ -178,6 +226,16 @@ def closing(page: Page, v: int) -> None:
     page.text("{name}  ·  {phone}", (0.15, 0.7, 0.7, 0.07), 15, ink, "ctr", "ctr")
 
 
-PAGES = (("cover", cover), ("agenda", agenda), ("section", section), ("points", points), ("prose", prose),
-         ("columns", columns), ("figures", figures), ("table", table), ("timeline", timeline), ("quote", quote),
-         ("closing", closing))  # fmt: skip
+PAGES = (
+    ("cover", cover),
+    ("agenda", agenda),
+    ("section", section),
+    ("points", points),
+    ("prose", prose),
+    ("columns", columns),
+    ("figures", figures),
+    ("table", table),
+    ("timeline", timeline),
+    ("quote", quote),
+    ("closing", closing),
+)

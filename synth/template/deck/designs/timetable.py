@@ -17,8 +17,17 @@ def week(page: Page, v: int) -> None:
         page.text("{=Term|学期} {span}", (0.62, 0.06, 0.32, 0.08), 16, "tx1@85", "r", "ctr")
     rows = 7 if page.tall else 6
     body = [[f"{{={CLOCKS[r]}|{CLOCKS[r]}}}", *(["{subject}"] * 5)] for r in range(rows)]
-    page.table((0.06, 0.2, 0.88, 0.72), (1.1, 1, 1, 1, 1, 1), [["{=Time|时间}", *DAYS], *body], 15, head=f"accent{1 if v != 2 else 3}",
-               band="bg2" if v != 1 else "", side="" if v != 2 else "bg2", line="tx1@30", across=v != 0)  # fmt: skip
+    page.table(
+        (0.06, 0.2, 0.88, 0.72),
+        (1.1, 1, 1, 1, 1, 1),
+        [["{=Time|时间}", *DAYS], *body],
+        15,
+        head=f"accent{1 if v != 2 else 3}",
+        band="bg2" if v != 1 else "",
+        side="" if v != 2 else "bg2",
+        line="tx1@30",
+        across=v != 0,
+    )
 
 
 def programme(page: Page, v: int) -> None:
@@ -31,10 +40,16 @@ def programme(page: Page, v: int) -> None:
     for i in range(count):
         y = 0.24 + i * pitch
         clock = f"{9 + i:02d}:{(0, 30)[i % 2]:02d}"
-        page.text(f"{{={clock}|{clock}}}", (0.08, y, 0.17, pitch * 0.8), 22, "accent1" if v == 0 else "tx2", "r", "ctr", True)
+        page.text(
+            f"{{={clock}|{clock}}}", (0.08, y, 0.17, pitch * 0.8), 22, "accent1" if v == 0 else "tx2", "r", "ctr", True
+        )
         side = 0.022
         ratio = page.width / page.height
-        page.decor("ellipse", (0.295 - side / 2, y + pitch * 0.4 - side * ratio / 2, side, side * ratio), f"accent{1 + i % 3 if v == 2 else 2}")
+        page.decor(
+            "ellipse",
+            (0.295 - side / 2, y + pitch * 0.4 - side * ratio / 2, side, side * ratio),
+            f"accent{1 + i % 3 if v == 2 else 2}",
+        )
         page.text("{title}", (0.35, y, 0.57, pitch * 0.46), 19, "tx1", "l", "b", True)
         page.text("{name} · {place}", (0.35, y + pitch * 0.47, 0.57, pitch * 0.36), 14, "tx1@80", "l", "t")
 
@@ -48,8 +63,18 @@ def departures(page: Page, v: int) -> None:
     times = [f"{8 + i}:{(5, 20, 35, 50)[(i * 3 + v) % 4]:02d}" for i in range(10 if page.tall else 6)]
     rows = [[f"{{={t}|{t}}}", "{place}", "{code}", "{=On time|准点}"] for t in times]
     head = [["{=Time|时间}", "{=Destination|目的地}", "{=No.|车次}", "{=Status|状态}"]]
-    page.table((0.06, 0.2, 0.88, 0.72), (1, 2.6, 1, 1.2), head + rows, 17, head="accent1", head_text="bg1", line=f"{ink}@30",
-               colour=mark, across=False, band=f"{ink}@8")  # fmt: skip
+    page.table(
+        (0.06, 0.2, 0.88, 0.72),
+        (1, 2.6, 1, 1.2),
+        head + rows,
+        17,
+        head="accent1",
+        head_text="bg1",
+        line=f"{ink}@30",
+        colour=mark,
+        across=False,
+        band=f"{ink}@8",
+    )
 
 
 PAGES = (("week", week), ("programme", programme), ("departures", departures))
