@@ -83,43 +83,59 @@ _EN_SCENE = (
     "{scene} {Place} there is {surface}; <> is {way} it{in_colour}.",
     "{scene} {Surface} {place} bears the words <>{in_colour}.",
     "{scene} {Place}, {surface} says <>{in_colour}.",
+    "{scene} Written on {surface} {place}: <>{in_colour}.",
+    "{scene} One can read <> on {surface} {place}{in_colour}.",
+    "{scene} {Place} {stance} {surface}, <> {way} it{in_colour}.",
+    "{scene} The text <> is {way} {surface} that {stance} {place}{in_colour}.",
 )
 _EN_ALONE = (
     "A photograph in which {surface} {stance} {place}, with <> {way} it{in_colour}.",
     "{Surface} {stance} {place} of the picture; it reads <>{in_colour}.",
     "{Place} of the photograph there is {surface} that says <>{in_colour}.",
     "A photo with {surface} {place}; the text <> is {way} it{in_colour}.",
+    "{Place} {stance} {surface} with the words <>{in_colour}.",
+    "<> is {way} {surface} {place}{in_colour}.",
 )
 _EN_CLOSE = (
     "A close-up of {surface} with <> {way} it{in_colour}.",
     "{Surface} fills the frame; <> is {way} it{in_colour}.",
     "{Surface} seen from nearby, the words <> {way} it{in_colour}.",
     "The text <>, {way} {surface}{in_colour}.",
+    "A detailed photograph of {surface} that reads <>{in_colour}.",
+    "<> {way} {surface}, photographed close up{in_colour}.",
 )
 _EN_DIRECT = (
     "{scene} {Place}, the words <> are painted straight on {surface}{in_colour}.",
     "{scene} <> is painted on {surface} {place}{in_colour}.",
     "{scene} {Surface} {place} carries the text <>{in_colour}.",
+    "{scene} Somebody has painted <> on {surface} {place}{in_colour}.",
 )
 _ZH_SCENE = (
     "{scene}。画面{place}{stance}{surface}，上面{way}<>{in_colour}。",
     "{scene}。{place}{stance}{surface}，写的是<>{in_colour}。",
     "{scene}。画面{place}可以看到{surface}，{way}<>字样{in_colour}。",
     "{scene}，{place}{stance}{surface}，上面的文字是<>{in_colour}。",
+    "{scene}。{place}的{surface}上{way}<>{in_colour}。",
+    "{scene}。在画面{place}，{surface}上可以读到<>{in_colour}。",
+    "{scene}，画面{place}还{stance}{surface}，{way}<>{in_colour}。",
 )
 _ZH_ALONE = (
     "照片{place}{stance}{surface}，上面{way}<>{in_colour}。",
     "一张照片，{place}有{surface}，{way}<>{in_colour}。",
     "画面{place}可以看到{surface}，上面的文字是<>{in_colour}。",
+    "{place}{stance}{surface}，{way}<>字样{in_colour}。",
+    "照片中，{place}的{surface}上写的是<>{in_colour}。",
 )
 _ZH_CLOSE = (
     "{surface}的特写，上面{way}<>{in_colour}。",
     "画面里是{surface}，{way}<>字样{in_colour}。",
     "近距离拍摄的{surface}，上面的文字是<>{in_colour}。",
+    "{surface}占满画面，{way}<>{in_colour}。",
 )
 _ZH_DIRECT = (
     "{scene}。{place}的{surface}上直接漆着<>{in_colour}。",
     "{scene}。画面{place}，{surface}上写着<>{in_colour}。",
+    "{scene}。画面{place}的{surface}被漆上了<>{in_colour}。",
 )
 _EN_MORE = ("It also reads {}.", "Below, one can read {}.", "Further words are {}.")
 _ZH_MORE = ("另外还写着{}。", "下面还有{}。", "还可以看到{}。")
