@@ -100,7 +100,7 @@ def form_language(text: str, language: str) -> str:
     if "Hang" in scripts:
         return "ko"
     han = "".join(c for c in text if unicodedata.name(c, "").startswith("CJK UNIFIED"))
-    return "zh-Hant" if not _encodes(han, "gb2312") and _encodes(han, "big5") else "zh-Hans"
+    return "zh-Hant" if not encodes(han, "gb2312") and encodes(han, "big5") else "zh-Hans"
 
 
 @lru_cache(maxsize=256)
@@ -118,7 +118,8 @@ def canonical(language: str) -> str:
     return "zh-Hant" if {"hant", "tw"} & set(parts) else "zh-Hans"
 
 
-def _encodes(text: str, encoding: str) -> bool:
+def encodes(text: str, encoding: str) -> bool:
+    """Whether an older character set has all of it."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:

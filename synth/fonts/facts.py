@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from synth.fonts.characters import Codes, codes, script_sizes, scripts_of
+from synth.fonts.characters import Codes, codes, encodes, script_sizes, scripts_of
 from synth.fonts.coverage import Coverage
 from synth.fonts.face import Face, FaceKey
 from synth.fonts.licence import licence_name
@@ -52,26 +52,34 @@ class FontInfo:
 #: The first whose words stand in the family's name decides; panose, which many fonts fill in wrongly, comes after.
 _KINDS: tuple[tuple[Kind, str], ...] = (
     ("symbol", r"symbol|emoji|dingbat|icons?\b|awesome|\bmusic\b|\bmath|signwriting|wingding|webding"),
-    ("kai", r"kai(?!thi)|楷|\bkaiti\b"),
-    ("hand", r"\bhand|script\b|brush|cursive|calligra|nasta|xing ?shu|行书|行書|草书|草書|手写|手寫"),
+    ("kai", r"kai\b|kaiti|楷|klee\b"),
+    (
+        "hand",
+        r"\bhand|script\b|brush|cursive|calligra|nasta|xing ?shu|行书|行書|草书|草書|手写|手寫"
+        r"|ma shan|zhi mang|mao cao|long cang",
+    ),
     ("mono", r"\bmono|consol|courier|typewriter|\bcode\b|terminal"),
-    ("display", r"display|poster|black letter|fraktur|ornament|decorat|rounded|yuan ti|圆|圓"),
+    ("display", r"display|poster|black letter|fraktur|ornament|decorat|zcool (kuai|qing)"),
     (
         "serif",
-        r"serif(?<!sans serif)|\bsong|宋|u?ming\b|明|mincho|batang|myungjo|naskh|times|roman\b|georgia|garamond"
-        r"|fangsong|仿",
+        r"serif(?<!sans serif)|song|宋|ming\b|mingliu|明|mincho|batang|myungjo|naskh|times|roman\b|georgia|garamond"
+        r"|simsun|仿",
     ),
     ("sans", r"sans|\bhei|黑|gothic|ゴシック|dotum|gulim|kufi|arial|helvetica|verdana"),
 )  # fmt: skip
 
-#: Of families whose names say it. The first that is found decides.
+#: Of families whose names say it. The first that is found decides. Source Han and Sarasa tell the country by a letter,
+#: and Source Han without one is Japanese.
 _LANGUAGES: tuple[tuple[str, str], ...] = (
-    ("zh-Hant-HK", r"\bHK\b|hong kong|香港"),
-    ("zh-Hant", r"\bTC\b|\bTW\b|\bMBE\b|\bCHT\b|big5|traditional|pingfang tc|jhenghei|cwtex|繁|正體"),
+    ("zh-Hant-HK", r"\bHK\b|\bHC\b|hkscs|hong kong|香港"),
+    ("zh-Hant", r"\bTC\b|\bTW\b|\bMBE\b|\bCHT\b|big5|traditional|jhenghei|cwtex|mingliu|dfkai|biaukai|繁|正體"),
     ("zh-Hans", r"\bSC\b|\bCN\b|\bGB\d*\b|\bCHS\b|simplified|wenquanyi|wenkai|yahei|simsun|simhei|fandol|简|文泉"),
-    ("ja", r"\bJP\b|\bJA\b|japan|\bIPA|takao|mincho|ゴシック|明朝|klee|mplus|m\+|vl ?gothic|hiragino|meiryo"),
-    ("ko", r"\bKR\b|korea|nanum|baekmuk|malgun|batang|dotum|gulim|myungjo|^un ?[a-z]+"),
+    ("ja", r"\bJP\b|\bJA\b|\bJ$|source han (sans|serif|mono)$|japan|\bIPA|takao|mincho|hanamin|ゴシック|明朝|klee\b"),
+    ("ko", r"\bKR\b|\bK$|korea|nanum|baekmuk|malgun|batang|dotum|gulim|myungjo"),
 )
+
+#: Older standards of each, by which a font is known that does not say.
+_CHARSETS = {"zh-Hans": "gb2312", "zh-Hant": "big5", "ja": "shift_jis"}
 
 #: Bits of OS/2 ulCodePageRange1.
 _CODE_PAGES = {17: "ja", 18: "zh-Hans", 19: "ko", 20: "zh-Hant", 21: "ko"}
@@ -177,12 +185,13 @@ def _language(family: str, table: _Os2, drawn: Codes) -> str:
     pages = {language for bit, language in _CODE_PAGES.items() if table.code_pages >> bit & 1}
     if len(pages) == 1:
         return pages.pop()
-    has = np.isin(codes(levels()[0]), drawn, assume_unique=True).mean()
-    if scripts["Hang"] >= _ENOUGH["Hang"] and has < 0.9:
+    if np.isin(codes(levels()[0]), drawn, assume_unique=True).mean() >= 0.9:
+        return "zh-Hans"  # simplified characters among them, which fonts of other countries lack
+    if scripts["Hang"] >= _ENOUGH["Hang"]:
         return "ko"
-    if has >= 0.9:  # 3,500 characters, simplified among them, which others than Chinese fonts lack
-        return "zh-Hans"
-    return "ja" if scripts["Hira"] >= 80 else "zh-Hant" if "zh-Hant" in pages else "zh-Hans"
+    han = [chr(p) for p, script in zip(drawn.tolist(), scripts_of(drawn), strict=True) if script == "Hani"]
+    known = {language: sum(encodes(c, charset) for c in han) for language, charset in _CHARSETS.items()}
+    return max(known, key=lambda language: known[language])  # the first of equals
 
 
 def _scripts(drawn: Codes) -> tuple[str, ...]:

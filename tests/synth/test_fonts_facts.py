@@ -72,7 +72,9 @@ def panose(**values: int) -> object:
         ("Noto Serif CJK SC", {}, "serif"),
         ("AR PL UMing CN", {"panose": panose(bFamilyType=2, bSerifStyle=11)}, "serif"),
         ("Noto Sans Mono CJK SC", {}, "mono"),
-        ("Ma Shan Brush", {}, "hand"),
+        ("Ma Shan Zheng", {}, "hand"),
+        ("Kaisei Tokumin", {"panose": panose(bFamilyType=2, bSerifStyle=5)}, "serif"),
+        ("STSong", {}, "serif"),
         ("Wonder", {"panose": panose(bFamilyType=3)}, "hand"),
         ("Wonder", {"panose": panose(bFamilyType=4)}, "display"),
         ("Wonder", {"panose": panose(bFamilyType=2, bSerifStyle=5)}, "serif"),
@@ -98,8 +100,12 @@ def test_kinds(tmp_path: Path, family: str, os2: dict[str, object], kind: str) -
         ("Wonder", (18,), "zh-Hans"),
         ("Wonder", (20,), "zh-Hant"),
         ("Wonder", (17,), "ja"),
-        ("Wonder", (17, 18, 19, 20), "zh-Hant"),
+        ("Wonder", (17, 18, 19, 20), "zh-Hans"),
         ("Wonder", (), "zh-Hans"),
+        ("Source Han Sans", (17, 18, 19, 20), "ja"),
+        ("Source Han Serif K", (17, 18, 19, 20), "ko"),
+        ("Source Han Sans HC", (17, 18, 19, 20), "zh-Hant-HK"),
+        ("Unifont", (17, 18, 19, 20), "zh-Hans"),
     ],
 )
 def test_whose_forms_its_han_characters_have(tmp_path: Path, family: str, bits: tuple[int, ...], language: str) -> None:
@@ -110,6 +116,13 @@ def test_whose_forms_its_han_characters_have(tmp_path: Path, family: str, bits: 
 def test_a_font_without_han_characters_has_no_forms_of_them(tmp_path: Path) -> None:
     assert info_of(write_font(tmp_path / "a.ttf", "AB", family="Some SC")).language == "und"
     assert info_of(write_font(tmp_path / "b.ttf", ALPHABET + "一", family="Some SC")).language == "und"
+
+
+@pytest.mark.parametrize(
+    ("drawn", "language"), [("国体湾们这", "zh-Hans"), ("國體灣們這", "zh-Hant"), ("国体湾込畑", "ja")]
+)
+def test_a_font_that_does_not_say_is_known_by_what_it_draws(tmp_path: Path, drawn: str, language: str) -> None:
+    assert info_of(write_font(tmp_path / "a.ttf", drawn, family="Wonder")).language == language
 
 
 def test_weight_slant_and_names(tmp_path: Path) -> None:
