@@ -32,7 +32,8 @@ _SYMBOLS: tuple[Kind, ...] = ("sans", "symbol", "serif", "mono")
 
 def choose_fall_backs(book: FontBook, main: FontInfo, text: str, language: str) -> tuple[FaceKey, ...]:
     """For each script of the text that `main` is not made for, in the order of the text, one face that draws all of
-    that script's characters: of a kind that suits, then of the nearest weight and slant, then by the book's order.
+    that script's characters: of a kind that suits, of the nearest weight and slant, of a family whose name begins
+    alike (Noto Sans Arabic beside Noto Sans CJK SC: made to stand together), then by the book's order.
     Symbols that `main` lacks go to a sans or symbol face. A face once chosen serves further scripts if it can."""
     groups: dict[str, str] = {}
     for character in book.missing(main.key, text):
@@ -43,7 +44,7 @@ def choose_fall_backs(book: FontBook, main: FontInfo, text: str, language: str) 
     for group, characters in groups.items():
         if any(book.draws(key, characters) for key in chosen):
             continue
-        kinds = _SYMBOLS if group == "symbols" else _BESIDE[main.kind]
+        kinds = _SYMBOLS if group == "symbols" else _BESIDE[_text_kind(main)]
         fitting = [f for f in book.drawing(characters, language) if f.kind in kinds]
         if fitting:
             chosen.append(min(fitting, key=lambda f: _distance(f, main, kinds)).key)
@@ -60,5 +61,15 @@ def _group(character: str, main: FontInfo) -> str | None:
     return None if "Latn" in main.scripts else "Latn"  # digits and punctuation go with Latin
 
 
-def _distance(font: FontInfo, main: FontInfo, kinds: tuple[Kind, ...]) -> tuple[int, int, bool]:
-    return kinds.index(font.kind), abs(font.weight - main.weight), font.italic != main.italic
+def _text_kind(main: FontInfo) -> Kind:
+    """Faces for large sizes are sans or serif as well."""
+    return "serif" if main.kind == "display" and "serif" in main.family.lower() else main.kind
+
+
+def _distance(font: FontInfo, main: FontInfo, kinds: tuple[Kind, ...]) -> tuple[int, int, bool, int]:
+    alike = 0
+    for ours, theirs in zip(font.family.split(), main.family.split(), strict=False):
+        if ours != theirs:
+            break
+        alike += 1
+    return kinds.index(font.kind), abs(font.weight - main.weight), font.italic != main.italic, -alike

@@ -248,8 +248,9 @@ def test_a_script_is_handed_over_whole_to_a_face_of_the_kind_and_weight() -> Non
         ("DejaVu Sans", "Hello 你好，世界。", "zh", "Noto Sans CJK SC"),
         ("DejaVu Serif Bold", "Hello 你好，世界。", "zh", "Noto Serif CJK SC Bold"),
         ("DejaVu Serif", "Hello 你好，世界。", "ja", "Noto Serif CJK JP"),
-        ("Noto Sans CJK SC", "天气 ภาษาไทย", "zh", "Noto Looped Thai"),
-        ("Noto Sans Devanagari", "नमस्ते abc 123", "hi", "DejaVu Sans"),
+        ("Noto Serif Display Italic", "Menu 菜单", "zh", "Noto Serif CJK SC"),
+        ("Noto Sans CJK SC", "天气 ภาษาไทย", "zh", "Noto Sans Thai"),
+        ("Noto Sans Devanagari", "नमस्ते abc 123", "hi", "Noto Sans"),
     ):
         keys = book.fall_backs(real(main).key, text, language)
         assert [book.info(key).name for key in keys] == [real(wanted).name], main
