@@ -54,7 +54,7 @@ class Corpus:
         self._reach = store.reach()
         self._indices: dict[str, _Index] = {}
         self._weights: dict[str, NDArray[np.int64]] = {}
-        self._lacking: set[tuple[str, int, int]] = set()
+        self._lacking: set[tuple[str, tuple[int, int], bool]] = set()
 
     @cached_property
     def digest(self) -> str:
@@ -138,7 +138,7 @@ class Corpus:
         choose: Callable[[], int],
     ) -> Text:
         """The text of a chosen paragraph; where it has none within the limits some others, then every one in turn."""
-        if (language, *limits) not in self._lacking and len(eligible):
+        if (language, limits, breaks) not in self._lacking and len(eligible):
             for rough, tries in _TRIES.items():
                 for _ in range(tries):
                     found = self._from(int(eligible[choose()]), rng, limits, breaks, rough)
@@ -149,7 +149,7 @@ class Corpus:
                 found = self._from(int(eligible[(begin + n) % len(eligible)]), rng, limits, breaks, WORDS)
                 if found is not None:
                     return found
-            self._lacking.add((language, *limits))
+            self._lacking.add((language, limits, breaks))
         fitting = [word for word in sorted(self.words(language)) if limits[0] <= len(word) <= limits[1]]
         if fitting:
             word = fitting[int(rng.integers(len(fitting)))]

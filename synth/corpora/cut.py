@@ -20,7 +20,7 @@ _ABBREVIATION = re.compile(
 _TAIL = " \n\t,;:，；：、—–-(（《「『“‘【[،؛"
 _HEAD = " \n\t,;:.!?，；：、。！？…)）》」』”】]،؛"
 _PAIRS = {"“": "”", "‘": "’", "「": "」", "『": "』", "（": "）", "(": ")", "《": "》", "【": "】", "[": "]"}
-_OPENERS = {closer: opener for opener, closer in _PAIRS.items()}
+_OPENERS = {'"': '"'} | {closer: opener for opener, closer in _PAIRS.items()}
 _APOSTROPHE = re.compile(r"(?<=\w)[’'](?=\w)|(?<=s)’(?=\s)")
 
 
@@ -103,7 +103,7 @@ def paired(text: str) -> str:
     for at, c in enumerate(text):
         if at in spared:
             continue
-        if c in _PAIRS:
+        if c in _PAIRS or (c == '"' and (at == 0 or text[at - 1].isspace() or text[at - 1] in _PAIRS)):
             open_at.append((c, at))
         elif c in _OPENERS:
             if open_at and open_at[-1][0] == _OPENERS[c]:
@@ -111,6 +111,4 @@ def paired(text: str) -> str:
             else:
                 lost.add(at)
     lost |= {at for _, at in open_at}
-    if text.count('"') % 2:
-        lost.add(text.rindex('"') if text.endswith('"') else text.index('"'))
     return "".join(c for at, c in enumerate(text) if at not in lost).strip() if lost else text

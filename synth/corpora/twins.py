@@ -19,7 +19,7 @@ from synth.corpora.tokens import batches
 
 REPEATED = 32  # characters of a paragraph that is dropped for standing elsewhere; shorter ones may be refrains
 COMPARED = 60  # characters of a paragraph that is compared for near twins
-ALIKE = 0.8  # share of shingles in common (Jaccard) from which two paragraphs are near twins
+ALIKE = 0.7  # share of shingles in common (Jaccard) from which two paragraphs are near twins
 _SHINGLE = 8
 _BANDS, _ROWS = 4, 2
 _LOOSE = re.compile("[\\s.,;:!?…·，。、；：！？“”‘’「」『』\"'()（）\\[\\]【】《》〈〉*_—–-]+")

@@ -38,7 +38,7 @@ def make_plan(
     `wanted`: times by character, such as what a lake lacks; None: the 8,105 of the General Standard, `times` each.
     Pages are sentences of the corpus, then words of its lists, while these cost no more than `most` of the images that
     would do (characters not wanted any more are drawn for nothing), then runs of characters; `flattened` pages of
-    frequency-flattened text follow. Raises UsageError for arguments that make no plan, and where no font here draws any of it.
+    frequency-flattened text follow. Raises UsageError for arguments that make no plan, and where no font draws any.
     """
     needs = dict(wanted) if wanted is not None else dict.fromkeys("".join(levels()), times)
     needs = {c: n for c, n in needs.items() if n > 0}

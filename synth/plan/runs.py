@@ -82,18 +82,21 @@ def _moves(
     if room.sum() < len(line):
         return None
     found: list[tuple[int, list[int]]] = []
+    counts = {character: ledger.counts[character].copy() for character in line}
     for character in line:
-        counts = ledger.counts[character].copy()
-        counts[font] -= 1
-        best: int | None = None
+        now = counts[character]
+        now[font] -= 1
+        best: tuple[bool, int, int] | None = None
         for n, (other, held) in enumerate(others):
-            if room[n] <= 0 or other == font or not ledger.cast.draws[character, other] or character in held:
+            if room[n] <= 0 or other == font or not ledger.cast.draws[character, other]:
                 continue
-            fonts = int((counts > 0).sum()) + (counts[other] == 0)
-            if fonts >= ledger.least[character] and (best is None or room[n] < room[best]):
-                best = n
+            fonts = int((now > 0).sum()) + int(now[other] == 0)
+            offered = (character in held, int(room[n]), n)  # rather a page that does not have it, and a fuller one
+            if fonts >= ledger.least[character] and (best is None or offered < best):
+                best = offered
         if best is None:
             return None
-        room[best] -= 1
-        found.append(others[best])
+        room[best[2]] -= 1
+        now[others[best[2]][0]] += 1
+        found.append(others[best[2]])
     return found
