@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from pipelines.decide import DecideSummary
 from pipelines.engines import Engine
+from pipelines.engines.pool import workers_kept
 from pipelines.export import ExportSummary
 from pipelines.inspect import InspectSummary, chosen_extractors
 from pipelines.near.pairs import NearSummary
@@ -56,7 +57,7 @@ def curate(
         return scan(lake, source, batch=batch, source_name=source_name, engine=engine, progress=show)
 
     mill = Mill(lake, recipe, engine, scanning, dataset=dataset)
-    with lake.lock("curate"):
+    with lake.lock("curate"), workers_kept():
         for step in passes(recipe, inspecting):
             with bar(step.title) as show:
                 step.work(mill, show)

@@ -72,8 +72,15 @@ class _Worker:
 
     def give(self, task: _Task[Any]) -> None:
         self.task, self.heard = task, time.monotonic()
+        self._tell(pickle.dumps(("unit", task.unit)))
+
+    def turn_to(self, hello: bytes) -> None:
+        """Other work from now on."""
+        self._tell(hello)
+
+    def _tell(self, message: bytes) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # it died in between: the next wait sees its pipe closed
-            self.pipe.send_bytes(pickle.dumps(("unit", task.unit)))
+            self.pipe.send_bytes(message)
 
     def end(self) -> tuple[str, str]:
         """Kill it if it still runs; how it ended, and the last that it said."""
@@ -118,7 +125,11 @@ class Pool(Generic[U, R]):
             self._end([w for w in self.workers if w.task is not None])
 
     def close(self) -> None:
-        """End all workers."""
+        """End all workers, or keep those without a task for the next pool (`workers_kept`)."""
+        if _kept is not None:
+            idle = [w for w in self.workers if w.task is None]
+            self.workers = [w for w in self.workers if w.task is not None]
+            _kept.extend(idle)
         self._end(self.workers)
 
     def _end(self, workers: list[_Worker]) -> None:
@@ -134,7 +145,7 @@ class Pool(Generic[U, R]):
             if task is None:
                 return
             if not idle:
-                idle.append(_Worker(self.hello))
+                idle.append(_kept_worker(self.hello) or _Worker(self.hello))
                 self.workers.append(idle[-1])
             idle.pop().give(task)
 
@@ -168,6 +179,37 @@ class Pool(Generic[U, R]):
             return Result(task.unit, error=error, failure=failure)
         self.again.append(_Task(task.unit, task.attempt + 1))
         return None
+
+
+#: Workers without work, while `workers_kept` lasts; None: nobody keeps them.
+_kept: list[_Worker] | None = None
+
+
+@contextmanager
+def workers_kept() -> Iterator[None]:
+    """While it lasts, the workers of one pool serve the next: a pass starts at once instead of after a second of
+    imports. For the passes of one command, whose environment does not change. All are ended with it."""
+    global _kept
+    if _kept is not None:  # a command within a command
+        yield
+        return
+    _kept = []
+    try:
+        yield
+    finally:
+        ended, _kept = _kept, None
+        for worker in ended:
+            worker.end()
+
+
+def _kept_worker(hello: bytes) -> _Worker | None:
+    while _kept:
+        worker = _kept.pop()
+        if worker.process.poll() is None:
+            worker.turn_to(hello)
+            return worker
+        worker.end()
+    return None
 
 
 def hello(work: Callable[[U], R], setup: Callable[[], None] | None) -> bytes:

@@ -21,6 +21,7 @@ import duckdb
 from pipelines.annotating.annotate import AnnotateSummary
 from pipelines.dead_letters import MOST_ATTEMPTS, open_letters
 from pipelines.engines import Engine
+from pipelines.engines.pool import workers_kept
 from pipelines.extractors import in_scan
 from pipelines.extractors.base import Extractor
 from pipelines.inspect import chosen_extractors, find_due
@@ -102,16 +103,17 @@ def nightly(order: Order, summary: NightSummary, *, engine: Engine, bar: Bar) ->
         if order.only == FREEZE:
             return
         mill = _mill(order, lake, night, engine, summary.night)
-        for step in passes(recipe, inspecting, annotating=order.annotate is not None):
-            if order.only not in (None, step.name):
-                continue
-            started = time.monotonic()
-            with (
-                bar(step.title) as show,
-                lake.lock(f"{step.name} of {summary.night}", order.wait_s) if step.alone else nullcontext(),
-            ):
-                done = step.work(mill, show)
-            _note(summary, step.name, started, done)
+        with workers_kept():
+            for step in passes(recipe, inspecting, annotating=order.annotate is not None):
+                if order.only not in (None, step.name):
+                    continue
+                started = time.monotonic()
+                with (
+                    bar(step.title) as show,
+                    lake.lock(f"{step.name} of {summary.night}", order.wait_s) if step.alone else nullcontext(),
+                ):
+                    done = step.work(mill, show)
+                _note(summary, step.name, started, done)
         _told(mill, summary)
         with lake.connect() as con:
             if order.only in (None, ALL[-1].name) and night is not None:

@@ -17,7 +17,7 @@ from engine_cases import STALL_S, UNITS, Units, assert_grouped, assert_isolated,
 from hypothesis import given, settings
 
 from pipelines.engines.local import LocalEngine
-from pipelines.engines.pool import Pool, Watch, lent
+from pipelines.engines.pool import Pool, Watch, lent, workers_kept
 from pipelines.engines.shuffle import bucket_of
 from warehouse.errors import EngineError, LakeError
 
@@ -207,3 +207,27 @@ def test_a_pool_goes_on_after_an_error() -> None:
     left.close()
     assert [r.value for r in pool.run([6])] == [6]
     pool.close()
+
+
+def test_kept_workers_serve_the_next_pass_with_its_own_setup_and_end_with_the_command() -> None:
+    engine = LocalEngine(workers=2)
+    with workers_kept():
+        first = {r.value for r in engine.map(work.pid, range(40))}
+        assert all(r.value for r in engine.map(work.is_ready, range(6), setup=work.make_ready))
+        again = {r.value for r in engine.map(work.pid, range(40))}
+        assert again <= first
+        assert all(alive(pid) for pid in again if pid is not None)
+        victim = next(iter(again))
+        assert victim is not None
+        os.kill(victim, signal.SIGKILL)  # while nobody waits for it
+        psutil.wait_procs([psutil.Process(victim)] if psutil.pid_exists(victim) else [], timeout=5)
+        results = list(engine.map(work.double, range(20)))
+        assert sorted(r.value for r in results if r.value is not None) == [2 * n for n in range(20)]
+        with workers_kept():  # a command within a command: the outer one's go on
+            assert {r.value for r in engine.map(work.pid, range(20))} & first
+    assert not any(alive(pid) for pid in first if pid is not None)
+
+
+def test_workers_are_not_kept_where_nobody_asks() -> None:
+    first = {r.value for r in LocalEngine(workers=1).map(work.pid, range(3))}
+    assert not {r.value for r in LocalEngine(workers=1).map(work.pid, range(3))} & first
