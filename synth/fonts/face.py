@@ -24,7 +24,8 @@ class FaceKey:
 
 
 class Face:
-    """An open face. `upem`: font units in an em. `hb_font` is scaled to `upem`: advances and extents are font units."""
+    """An open face. `name`: family and style, unless the style is plain. `upem`: font units in an em. `hb_font` is
+    scaled to `upem`: advances and extents are font units."""
 
     def __init__(self, key: FaceKey) -> None:
         try:
@@ -39,10 +40,16 @@ class Face:
         self.hb_font = hb.Font(self.hb_face)
         self.upem: int = self.hb_face.upem
         extents = self.hb_font.get_font_extents("ltr")
-        name = self.hb_face.get_name(hb.OTNameIdPredefined.FULL_NAME)
-        self.name: str = name or f"{key.path}#{key.index}"
+        self.family: str = self.told(16) or self.told(1) or f"{key.path}#{key.index}"
+        self.style: str = (self.told(16) and self.told(17)) or self.told(2) or "Regular"
+        plain = self.style.lower() in ("regular", "book", "normal", "roman")
+        self.name = self.family if plain else f"{self.family} {self.style}"
         self._size = 0
         self.ascent, self.descent = extents.ascender / self.upem, -extents.descender / self.upem  # ems, both positive
+
+    def told(self, number: int) -> str:
+        """What the name table says in English, else in the language that comes first; empty where it says nothing."""
+        return (self.hb_face.get_name(number, "en") or self.hb_face.get_name(number) or "").strip()
 
     def set_size(self, size: float) -> None:
         """FreeType draws at an em of `size` pixels from now on, to a 64th of a pixel."""

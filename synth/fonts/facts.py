@@ -91,23 +91,18 @@ _ALWAYS = {"Latn": codes("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 def facts(face: Face, covered: Coverage, digest: str) -> FontInfo:
     """Of an open face."""
-    names = {
-        n: (face.hb_face.get_name(n, "en") or face.hb_face.get_name(n) or "").strip() for n in (0, 1, 2, 13, 14, 16, 17)
-    }
-    family = names[16] or names[1] or "unnamed"
-    style = (names[16] and names[17]) or names[2] or "Regular"
     table = _Os2.read(face)
-    italic = table.italic or bool(re.search(r"italic|oblique", style, re.IGNORECASE))
+    italic = table.italic or bool(re.search(r"italic|oblique", face.style, re.IGNORECASE))
     return FontInfo(
         key=face.key,
-        name=family if style.lower() in ("regular", "book", "normal", "roman") else f"{family} {style}",
-        family=family,
-        style=style,
-        weight=_weight(table.weight, style),
+        name=face.name,
+        family=face.family,
+        style=face.style,
+        weight=_weight(table.weight, face.style),
         italic=italic,
-        licence=licence_name(names[13], names[14], names[0]),
-        kind=_kind(family, table),
-        language=_language(family, table, covered.drawn),
+        licence=licence_name(face.told(13), face.told(14), face.told(0)),
+        kind=_kind(face.family, table),
+        language=_language(face.family, table, covered.drawn),
         digest=digest,
         scripts=_scripts(covered.drawn),
         mapped=len(covered.drawn) + len(covered.lies),

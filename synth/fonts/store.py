@@ -20,7 +20,7 @@ from synth.fonts.face import FaceKey
 from synth.fonts.facts import FontInfo
 from synth.fonts.fontfile import FontFile, Skipped, read_font_file
 
-_CODE = ("characters.py", "coverage.py", "facts.py", "fontfile.py", "licence.py", "store.py")
+_CODE = ("characters.py", "coverage.py", "face.py", "facts.py", "fontfile.py", "licence.py", "store.py")
 
 
 def cache_folder() -> Path:

@@ -11,6 +11,7 @@ from font_files import write_font
 
 from synth.fonts.book import FontBook, open_book
 from synth.fonts.characters import blank, canonical, codes, form_language, ignorable, script_of, takes_form
+from synth.fonts.face import open_face
 from synth.fonts.facts import FONT_LANGUAGES, KINDS, FontInfo
 from synth.fonts.fontfile import read_font_file
 from synth.fonts.licence import licence_name
@@ -139,7 +140,7 @@ def test_every_font_here_has_sane_facts() -> None:
         assert info.kind in KINDS
         assert info.language in FONT_LANGUAGES
         assert 100 <= info.weight <= 900
-        assert info.name
+        assert info.name == open_face(info.key).name  # what the truth of a sample says
         assert 0 <= info.lies < info.mapped
     names = Counter(info.name for info in open_book().fonts)
     assert not [name for name, count in names.items() if count > 1]
