@@ -1,4 +1,4 @@
-"""Frames whose text runs out of their shape in every office program: boxes that do not wrap, boxes lower than a line."""
+"""Frames whose text runs out of their shape in every office program: without wrapping, or lower than a line."""
 
 from __future__ import annotations
 

@@ -14,11 +14,12 @@ from synth.template.deck.colour import Tone
 from synth.template.deck.errors import DeckError
 from synth.template.deck.outlines import Path
 from synth.template.deck.scene import Drawing, Fill, Frame, Stroke
-from synth.template.deck.styles import Chain
-from synth.template.deck.xml import A, Element, child, etree, first, flag, q, whole
+from synth.template.deck.styles import Chain, style
+from synth.template.deck.xml import EMU_PER_POINT, A, Element, child, etree, first, flag, q, whole
 
 TABLE: Final = "http://schemas.openxmlformats.org/drawingml/2006/table"
 MOST_CELLS = 400
+_LEADING = 1.45  # ems of a line
 _SIDES = (("L", "lnL"), ("R", "lnR"), ("T", "lnT"), ("B", "lnB"))
 _PLAIN = "{2D5ABB26-0587-4C30-8999-92F81FD0307C}"  # no style, no grid
 _GRID = "{5940675A-B579-460E-94D1-54222C63F5DA}"
@@ -39,11 +40,11 @@ def table_items(
         raise DeckError("broken XML", "a table frame without a table")
     columns = [whole(c, "w") * sx for c in table.iterfind(f"{q('a:tblGrid')}/{q('a:gridCol')}")]
     rows = list(table.iterfind(q("a:tr")))
-    heights = [whole(r, "h") * sy for r in rows]
+    look = _Look(table, chain)
+    heights = [max(whole(row, "h") * sy, _lowest(row, n, len(columns), look)) for n, row in enumerate(rows)]
     if not columns or not rows or len(columns) * len(rows) > MOST_CELLS:
         raise DeckError("too many shapes" if columns and rows else "broken XML", f"a table of {len(rows)} rows")
     xs, ys = np.concatenate([[0.0], np.cumsum(columns)]), np.concatenate([[0.0], np.cumsum(heights)])
-    look = _Look(table, chain)
     grounds: list[Drawing] = []
     borders: list[Drawing] = []
     frames: list[Frame] = []
@@ -63,6 +64,19 @@ def table_items(
     yield from grounds
     yield from borders
     yield from frames
+
+
+def _lowest(row: Element, number: int, columns: int, look: _Look) -> float:
+    """A row is at least as high as the lines that its cells hold, EMU."""
+    least = 0.0
+    for c, cell in enumerate(row.iterfind(q("a:tc"))):
+        body, settings = child(cell, "a:txBody"), child(cell, "a:tcPr")
+        if body is None or flag(cell, "vMerge") or flag(cell, "hMerge") or whole(cell, "rowSpan", 1) > 1:
+            continue
+        chain = look.text((number, c, number + 2, columns))
+        lines = sum(_LEADING * style(chain, p).size * EMU_PER_POINT for p in body.iterfind(q("a:p")))
+        least = max(least, lines + whole(settings, "marT", 45720) + whole(settings, "marB", 45720))
+    return least
 
 
 class _Look:
