@@ -17,8 +17,16 @@ def mix(canvas: Rgb, colour: Colour | Rgb, alpha: Field) -> None:
     opaque = three(alpha)
     under = cv2.multiply(canvas, cv2.bitwise_not(opaque), scale=1 / 255)
     if isinstance(colour, tuple):
-        colour = np.full_like(canvas, colour)
-    cv2.add(under, cv2.multiply(colour, opaque, scale=1 / 255), dst=canvas)
+        above = tinted(alpha, colour)
+    else:
+        above = cv2.multiply(colour, opaque, scale=1 / 255)
+    cv2.add(under, above, dst=canvas)
+
+
+def tinted(field: Field, colour: Colour) -> Rgb:
+    """(h, w, 3): the colour as bright as the field says."""
+    steps = np.arange(256)[:, None] / 255 * np.array(colour)
+    return cv2.applyColorMap(field, np.rint(steps).astype(np.uint8).reshape(256, 1, 3))
 
 
 def shade(canvas: Rgb, light: Real) -> None:

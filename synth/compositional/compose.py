@@ -110,10 +110,11 @@ def _flank(ground: Rgb, alpha: Field, thick: float, side: Colour, light: Light, 
     strip[:] = side
     expose(strip, light, there, 0.0)
     colour: Colour = as_colour(strip[0, 0])
-    steps = max(1, round(thick))
-    thickness = alpha
-    for step in range(1, steps + 1):
-        thickness = cv2.max(thickness, moved(alpha, -light.source * step * 0.35, step * 0.8))
+    total, done, thickness = max(1, round(thick)), 0, alpha
+    while done < total:  # what is swept over so far is moved by as much again
+        step = min(done + 1, total - done)
+        thickness = cv2.max(thickness, moved(thickness, -light.source * step * 0.35, step * 0.8))
+        done += step
     mix(ground, colour, thickness)
 
 

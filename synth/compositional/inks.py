@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from synth.compositional.blend import mix, raise_by, relief, shade, soft_blur, three
+from synth.compositional.blend import mix, raise_by, relief, shade, soft_blur, three, tinted
 from synth.compositional.noise import Colour, Field, Rgb, as_colour, clouds, grain, less, normal, spread, to_field
 from synth.compositional.surface import Put
 
@@ -147,10 +147,9 @@ def glowing(colour: Colour) -> Put:
     """A lit tube: nearly white within, its colour around, light thrown on the wall."""
 
     def put(rgb: Rgb, mask: Field, em: float, rng: Generator) -> None:
-        light = np.full_like(rgb, colour)
         for sigma, much in ((em * 0.55, 0.42), (em * 0.16, 0.55), (em * 0.05, 0.6)):
             lit = soft_blur(mask, sigma)
-            cv2.add(rgb, cv2.multiply(light, three(scaled(lit, much)), scale=1 / 255), dst=rgb)
+            cv2.add(rgb, tinted(scaled(lit, much), colour), dst=rgb)
         mix(rgb, colour, mask)
         heart = cv2.GaussianBlur(mask, (0, 0), max(0.6, em * 0.022))
         core = cv2.convertScaleAbs(less(heart, 120), alpha=1.9)
@@ -186,7 +185,7 @@ def lit_cells(colour: Colour, cell: int = PIXEL) -> Put:
         bright = times(lit, dots)
         spill = scaled(soft_blur(lit, cell * 1.2), 0.35)
         glow = cv2.max(bright, spill)
-        cv2.add(rgb, cv2.multiply(np.full_like(rgb, colour), three(glow), scale=1 / 255), dst=rgb)
+        cv2.add(rgb, tinted(glow, colour), dst=rgb)
 
     return put
 

@@ -10,7 +10,6 @@ does, `objects`: [{"category", "bbox": [x, y, width, height]}, ...]: none but fu
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,9 +20,9 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from synth.compositional.noise import Field
+from synth.compositional.noise import Rgb
 from synth.geometry import Floats
 from warehouse.errors import GlyphmillError, UsageError
 from warehouse.sources.captions import Told
@@ -138,35 +137,58 @@ def _by_language(told: Told) -> Mapping[str, tuple[str, ...]]:
     return MappingProxyType(found)
 
 
-def load(path: Path, longer: int, most: float = 1.6) -> tuple[Field, float]:
-    """The photograph upright, its longer side about `longer` pixels but never enlarged beyond `most` times, and by how
-    much it was scaled. (h, w, 3) uint8. Raises PhotoError."""
+def sized(path: Path, longer: int, most: float = 1.6) -> tuple[int, int, float]:
+    """Height and width at which `load` gives the photograph: its longer side `longer` pixels, but never enlarged beyond
+    `most` times; and by how much it is scaled. Raises PhotoError."""
+    with _opened(path) as image:
+        upright = image.size[::-1] if _turned(image) else image.size
+    scale = min(longer / max(upright), most)
+    w, h = (max(1, round(side * scale)) for side in upright)
+    return h, w, scale
+
+
+def load(path: Path, size: tuple[int, int]) -> Rgb:
+    """The photograph upright, (h, w, 3) of the (h, w) asked for. Raises PhotoError."""
+    h, w = size
     try:
-        data = path.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise PhotoError(f"{path.name}: {image.width}x{image.height} pixels are too many")
-            turn = image.getexif().get(0x0112, 1)
-            size = max(image.size)
-            scale = min(longer / size, most)
-            if image.format == "JPEG" and turn == 1 and image.mode in ("RGB", "L"):
-                wanted = [max(1, round(s * scale)) for s in image.size]
+        with _opened(path) as image:
+            if image.format == "JPEG" and _orientation(image) == 1 and image.mode in ("RGB", "L"):
                 rgb = simplejpeg.decode_jpeg(
-                    data, "RGB", min_width=wanted[0], min_height=wanted[1], min_factor=1, strict=True
+                    path.read_bytes(), "RGB", min_width=w, min_height=h, min_factor=1, strict=True
                 )
             else:
-                image.draft("RGB", (longer, longer))
+                image.draft("RGB", (max(size), max(size)))
                 rgb = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise PhotoError(f"{path.name}: cannot be decoded: {error}") from error
-    h, w = rgb.shape[:2]
-    if min(h, w) < 64:
-        raise PhotoError(f"{path.name}: {w}x{h} pixels are too few")
-    factor = size * scale / max(h, w)
-    if factor != 1:
-        target = (round(w * factor), round(h * factor))
-        rgb = cv2.resize(rgb, target, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
-    return np.ascontiguousarray(rgb), scale
+    if rgb.shape[:2] == (h, w):
+        whole: Rgb = np.ascontiguousarray(rgb)
+        return whole
+    way = cv2.INTER_AREA if rgb.shape[0] > h else cv2.INTER_CUBIC
+    resized: Rgb = cv2.resize(rgb, (w, h), interpolation=way)
+    return resized
+
+
+def _opened(path: Path) -> Image.Image:
+    """Its header read, its size within limits. Raises PhotoError."""
+    try:
+        image = Image.open(path)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PhotoError(f"{path.name}: cannot be decoded: {error}") from error
+    if image.width * image.height > MOST_PIXELS:
+        raise PhotoError(f"{path.name}: {image.width}x{image.height} pixels are too many")
+    if min(image.size) < 64:
+        raise PhotoError(f"{path.name}: {image.width}x{image.height} pixels are too few")
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    return int(image.getexif().get(0x0112, 1))
+
+
+def _turned(image: Image.Image) -> bool:
+    """Whether it lies on its side in the file."""
+    return _orientation(image) in (5, 6, 7, 8)
 
 
 def given_quads(path: Path) -> list[Floats]:

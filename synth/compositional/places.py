@@ -78,7 +78,8 @@ def look(photo: Field, keep_off: tuple[Box, ...] = ()) -> Seen:
         edges[int(y0 * eh) : int(np.ceil(y1 * eh)), int(x0 * ew) : int(np.ceil(x1 * ew))] = 1
     places = _places(lab, steps, edges)
     busy = cv2.resize(edges, (16, 16), interpolation=cv2.INTER_AREA)
-    return Seen(tuple(places), slopes(lab[:, :, 0]), busy)
+    lines = slopes(lab[:, :, 0]) if any(p.plane == "wall" for p in places) else Slopes()
+    return Seen(tuple(places), lines, busy)
 
 
 @cache
@@ -119,7 +120,8 @@ def _places(lab: Field, steps: Real, edges: Real) -> list[Place]:
                 continue
 
             def mean(table: Real, bw: int = bw, bh: int = bh) -> Real:
-                got: Real = (table[bh:, bw:] - table[:-bh, bw:] - table[bh:, :-bw] + table[:-bh, :-bw])[::4, ::4]
+                low, high, near, far = slice(bh, None, 4), slice(None, -bh, 4), slice(bw, None, 4), slice(None, -bw, 4)
+                got: Real = table[low, near] - table[high, near] - table[low, far] + table[high, far]
                 return got / (bw * bh)
 
             edge, steep = mean(sums[0]), mean(sums[1])

@@ -20,8 +20,8 @@ from synth.compositional.light import Light, measure
 from synth.compositional.materials import MATERIALS
 from synth.compositional.names import CHINESE
 from synth.compositional.noise import Rgb
-from synth.compositional.photos import Album, PhotoError, given_quads, load, open_album
-from synth.compositional.places import Box, Seen, look
+from synth.compositional.photos import Album, PhotoError, given_quads, load, open_album, sized
+from synth.compositional.places import FACE_WORK, Box, Seen, look
 from synth.compositional.settle import is_wide
 from synth.compositional.site import MOST_STRETCH, Site, choose_site, given_site, position, stretch
 from synth.compositional.surface import Ink
@@ -121,12 +121,13 @@ class Compositional:
         album = open_album(self.photos)
         for _ in range(PHOTOS_TRIED):
             path = album.files[int(rng.integers(len(album.files)))]
-            photo, scale = load(path, int(rng.integers(self.shortest, self.longest + 1)))
-            site = self._site(album, path, photo, scale, rng)
+            h, w, scale = sized(path, int(rng.integers(self.shortest, self.longest + 1)))
+            site = self._site(album, path, (h, w), scale, rng)
             if site is not None:
                 break
         else:
             return Rejected("no_place", f"{path.name} was the last: no even part, and nowhere in front to stand")
+        photo = load(path, (h, w))
         light = measure(photo)
         if light.colours < 3:
             return Rejected("grey_photo", f"{path.name}: black and white, and what is put in it has colours")
@@ -138,13 +139,13 @@ class Compositional:
             else self._sample(photo, made, site, facts, album.captions.get(path, {}), rng)
         )
 
-    def _site(self, album: Album, path: Path, photo: Rgb, scale: float, rng: Generator) -> Site | None:
+    def _site(self, album: Album, path: Path, shape: tuple[int, int], scale: float, rng: Generator) -> Site | None:
         quads = given_quads(path)
         if not quads:
             seen = _seen(path, path.stat().st_mtime_ns, album.objects.get(path, ()))
-            return choose_site(seen, photo.shape[:2], self.direct, self.near, rng)
+            return choose_site(seen, shape, self.direct, self.near, rng)
         quad = quads[int(rng.integers(len(quads)))] * scale
-        h, w = photo.shape[:2]
+        h, w = shape
         if (quad < -1).any() or (quad > (w + 1, h + 1)).any():
             raise PhotoError(f"{path.name}: a quad that is named for it leaves the picture")
         return given_site(quad, self.direct, rng)
@@ -266,4 +267,5 @@ def _sized(site: Site, zoom: float) -> tuple[int, int, Floats]:
 @lru_cache(maxsize=4096)
 def _seen(path: Path, mtime: int, keep_off: tuple[Box, ...]) -> Seen:
     """What was found in a photograph, looked for once a process and always at the same size."""
-    return look(load(path, 512)[0], keep_off)
+    h, w, _ = sized(path, FACE_WORK)
+    return look(load(path, (h, w)), keep_off)

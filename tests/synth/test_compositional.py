@@ -279,11 +279,11 @@ def test_real_photographs(shared_data: Path) -> None:
 
 
 def test_sites_keep_to_the_picture(shared_data: Path) -> None:
-    from synth.compositional.photos import load, open_album
+    from synth.compositional.photos import load, open_album, sized
 
     album = open_album((str(shared_data / "photos_captioned" / "images"),))
     for number, path in enumerate(album.files[:25]):
-        photo, _ = load(path, 512)
+        photo = load(path, sized(path, 512)[:2])
         seen = look(photo, album.objects.get(path, ()))
         for index in range(4):
             site = choose_site(seen, photo.shape[:2], 0.2, 0.5, chance(number, "site", index))
