@@ -35,10 +35,13 @@ from warehouse.metadata import stored_columns
 from warehouse.rewrite import known_data_files, positions, rewrite
 from warehouse.schema import ERRORS, NIGHT_UNITS, TEXT_TOKENS
 from warehouse.selection import forget_captions
+from warehouse.shards import walk
+from warehouse.sources.files import to_path
 from warehouse.sqlite_catalog import BUSY_MS, vacuum
 
 #: Tables whose rows are about many images, by words or by the files they came in: of older snapshots they go whole.
 COUNTED = (TEXT_TOKENS.name, NIGHT_UNITS.name, ERRORS.name)
+DRAWN = "synth"  # the lake's folder of what was drawn
 HOPS = 3  # steps along near pairs from an image to one that may carry its captions
 _PROCESS = re.compile(r"\.?(?:work|duckdb|get|put|pack|rewrite)-(\d+)-")
 
@@ -54,11 +57,13 @@ class _Carrier(NamedTuple):
 
 @dataclass
 class Purged:
-    """What went, or would go. `images` due, of them `erased` from the pool; others that lost `captions` of theirs;
-    `rows` by Parquet file; `files` left by stopped runs; `answers` of annotators; `selections` with captions."""
+    """What went, or would go. `images` due, of them `erased` from the pool, `drawn` from tars of synth; others that
+    lost `captions` of theirs; `rows` by Parquet file; `files` left by stopped runs; `answers` of annotators;
+    `selections` with captions."""
 
     images: int = 0
     erased: int = 0
+    drawn: int = 0
     captions: int = 0
     files: list[PurePath] = field(default_factory=list)
     answers: int = 0
@@ -68,9 +73,9 @@ class Purged:
 
     def __str__(self) -> str:
         return (
-            f"{self.images} forgotten images: {self.erased} erased from the pool, {self.captions} others lost captions "
-            f"of theirs, {sum(self.rows.values())} rows in {len(self.rows)} files, {self.answers} answers, "
-            f"{len(self.files)} leftovers"
+            f"{self.images} forgotten images: {self.erased} erased from the pool, {self.drawn} from tars of synth, "
+            f"{self.captions} others lost captions of theirs, {sum(self.rows.values())} rows in {len(self.rows)} "
+            f"files, {self.answers} answers, {len(self.files)} leftovers"
         )
 
 
@@ -105,6 +110,7 @@ def purge(
     texts = {row["text"] for row in _raw(lake, con, "captions", ("text",)).to_pylist() if row["text"]}
     carriers = list(_carriers(lake, con, texts))
     _erase_from_pool(lake, places, carriers, done, dry_run=dry_run)
+    _erase_from_drawn(lake, con, frozenset(due), done, dry_run=dry_run)
     blank: dict[tuple[str, int], frozenset[str] | None] = {(c.shard, c.offset): c.foreign for c in carriers}
     blank |= {(place["shard"], place["offset"]): None for place in places}
     for folder in selections:
@@ -183,6 +189,32 @@ def _erase_from_pool(
                 lake.check_lock()
                 storage.move(file, shard)
         done.erased, done.captions = done.erased + erased, done.captions + captions
+
+
+def _erase_from_drawn(
+    lake: Lake, con: duckdb.DuckDBPyConnection, due: frozenset[str], done: Purged, *, dry_run: bool
+) -> None:
+    """The tars that `synth` drew into the lake's own folder: their members are named as those of the pool."""
+    folder = lake.root / DRAWN
+    uris = {str(row["uri"]) for row in _raw(lake, con, "inputs", ("uri",)).to_pylist()}
+    for uri in sorted(uri for uri in uris if to_path(uri).startswith(f"{folder}/")):
+        tar = folder / to_path(uri).removeprefix(f"{folder}/")
+        if not storage.exists(tar):
+            continue
+        with storage.local(tar, lake.tmp) as file:
+            with open(file, "rb") as opened:
+                members = [(m.name.partition(".")[0], m.offset) for m in walk(opened)]
+            images = {name: at for name, at in reversed(members) if name in due}  # the image is a sample's first member
+            done.drawn += len(images)
+            if dry_run or not images:
+                continue
+            for image_id, offset in images.items():
+                erase_image(file, image_id, offset, tar.name)
+            if file != tar:
+                lake.check_lock()
+                storage.move(file, tar)
+            elif only_tombstones(tar, lake.tmp):
+                thin(file)
 
 
 def _carriers(lake: Lake, con: duckdb.DuckDBPyConnection, texts: Iterable[str]) -> Iterator[_Carrier]:

@@ -88,7 +88,7 @@ def missing() -> str | None:
 
 EXTRACTOR = Extractor(
     "abnormal",
-    "1",
+    "2",
     "one row per image: what was laid over it or done to it",
     COLUMNS,
     measure,

@@ -113,8 +113,7 @@ def judge(image: Image.Image, lines: Sequence[Mapping[str, Any]]) -> Finding:
     repeated = _repeated(printed)
     # Print repeats itself line by line: it is left out, unless it is what is repeated all over.
     without = [shape.quad for shape in shapes if shape not in repeated and shape.area <= WHOLE_SCENE]
-    low, high = STRENGTH
-    pattern = (repetition.strength(image, without) - low) / (high - low)
+    pattern = _pattern(image, without)
     if sum(len(p.text) for p in printed if p not in repeated) > PAGE_CHARACTERS:
         pattern = min(pattern, PAGE_PATTERN)
     findings = [Finding(pattern, "tiled"), Finding(_repetition(repeated), "tiled")]
@@ -122,6 +121,16 @@ def judge(image: Image.Image, lines: Sequence[Mapping[str, Any]]) -> Finding:
     best = max(findings, key=lambda f: f.score)
     score = round(min(1.0, max(0.0, best.score)), 4)
     return Finding(score, best.kind if score >= SURE else "none")
+
+
+def _pattern(image: Image.Image, without: Sequence[tuple[float, ...]]) -> float:
+    """Score of a pattern all over the picture, a mark. It stands out with the lines of text, which repeat themselves,
+    and without them, whose gaps repeat as well: both must say so."""
+    low, high = STRENGTH
+    score = (repetition.strength(image, without) - low) / (high - low)
+    if score >= SURE and without:
+        score = min(score, (repetition.strength(image) - low) / (high - low))
+    return score
 
 
 def _print(line: Mapping[str, Any], size: tuple[int, int]) -> _Print:

@@ -21,13 +21,14 @@ def told(lines: list[str] | None, read: list[str] | None) -> dict[str, object]:
     if lines is not None:
         rows["synth_text"] = {"image_id": "a", "lines": lines}
     if read is not None:
-        rows["ocr"] = {"ocr_lines": [{"text": line} for line in read]}
+        rows["ocr"] = {"ocr_lines": [{"text": line, "read": True} for line in read]}
     return row(Described("a", rows=rows))
 
 
 def test_each_line_is_looked_for_in_any_order() -> None:
     found = told(["春江潮水连海平", "Moonlight"], ["MOONLIGHT", "春江湖水连海平"])
-    assert found == {"drawn_chars": 16, "drawn_blind_chars": 0, "legible_share": pytest.approx(15 / 16, abs=1e-4)}
+    assert (found["drawn_chars"], found["drawn_blind_chars"], found["undrawn_chars"]) == (16, 0, 0)
+    assert found["legible_share"] == pytest.approx(15 / 16, abs=1e-4)
 
 
 def test_what_the_ocr_cannot_write_is_not_asked() -> None:
@@ -46,8 +47,25 @@ def test_the_alphabet_is_that_of_the_network() -> None:
 
 
 def test_a_real_picture_is_asked_for_nothing() -> None:
-    assert told(None, ["whatever"]) == {"drawn_chars": 0, "drawn_blind_chars": 0, "legible_share": None}
+    found = told(None, ["whatever", "shutterstock"])
+    assert found["legible_share"] is None
+    assert (found["drawn_chars"], found["undrawn_chars"], found["undrawn_mark"]) == (0, 0, False)
     assert told(None, None)["drawn_chars"] == 0
+
+
+@pytest.mark.parametrize(
+    ("read", "chars", "mark"),
+    [
+        (["A proof of love"], 0, False),  # drawn, and a word for a sample
+        (["A proof of", "love", "HARBOUR ROAD"], 11, False),
+        (["A proof of love", "© Jane Doe"], 7, True),
+        (["A proof of love", "水印"], 2, True),
+        (["A proof of love", "shutterstock"], 12, True),
+    ],
+)
+def test_what_was_not_drawn_may_be_a_mark(read: list[str], chars: int, mark: bool) -> None:
+    found = told(["A proof of love"], read)
+    assert (found["undrawn_chars"], found["undrawn_mark"]) == (chars, mark)
 
 
 def test_drawn_text_without_ocr_is_an_error() -> None:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from synth_lakes import COUNT, DRAWN, HERE, ask, drawn, tars, told
 from synth_tiny import Tiny, TinyPairs
 
 from annotate.captions.quotes import quoted
 from pipelines.engines import Result
 from pipelines.engines.local import LocalEngine
+from pipelines.keeping.forget import forget
 from pipelines.synthesising import synthesise as job
 from pipelines.synthesising.synthesise import dry_run, synthesise
 from pipelines.synthesising.unit import UNIT_SAMPLES, Order, Piece, version_of, work
+from warehouse.clean import clean
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 from warehouse.shards import check_shard
+from warehouse.sources import ImageReader
 
 
 @dataclass(frozen=True)
@@ -188,13 +194,6 @@ def test_dry_run_writes_nothing(tmp_path: Path, whole: Path) -> None:
 
 
 def test_edit_pairs_are_linked_and_lose_no_pixel(tmp_path: Path) -> None:
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    from warehouse.sources import ImageReader
-
     root = tmp_path / "lake"
     assert drawn(root, TinyPairs(), count=4).pairs == 4
     assert drawn(root, TinyPairs(), count=7).pairs == 6
@@ -242,3 +241,25 @@ def test_what_is_to_be_drawn_and_what_is_there_make_the_range(
     assert set(fresh) | known >= set(range(start, start + count)) >= set(fresh)
     assert all(piece.first // UNIT_SAMPLES == (piece.stop - 1) // UNIT_SAMPLES for piece in todo)
     assert staged == []
+
+
+def test_a_forgotten_image_leaves_the_tars(tmp_path: Path) -> None:
+    root = tmp_path / "lake"
+    drawn(root, count=5)
+    lake = Lake.open(root)
+    gone, kept = (ask(root, f"SELECT image_id FROM synth_truth WHERE index = {index}")[0][0] for index in (1, 2))
+    forget(lake, "asked to", ids=[gone])
+    swept = clean(lake)
+    assert (swept.purged.images, swept.purged.drawn) == (1, 1)
+    (tar,) = tars(root).values()
+    assert gone.encode() not in tar
+    assert Tiny().draw(1, 1).texts[0].text.encode() not in tar
+    assert kept.encode() in tar
+    assert ask(root, f"SELECT count(*) FROM synth_truth WHERE image_id = '{gone}'") == [(0,)]
+    named = {path.parent.name for path in (root / "tables").rglob("*.parquet") if gone.encode() in path.read_bytes()}
+    assert named == {"forgotten"}
+    again = drawn(root, count=5)
+    assert (again.images, again.scanned.samples) == (0, 0)
+    (row,) = ask(root, f"""SELECT uri, "offset", length, "row" FROM inputs WHERE image_id = '{kept}' """)
+    with ImageReader() as reader:
+        assert reader.read(*row)[:2] == b"\xff\xd8"
