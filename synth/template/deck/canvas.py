@@ -118,7 +118,9 @@ def coverage(rings: Sequence[Floats], box: Box) -> Mask:
         return _rectangle(edges, box)
     x0, y0, x1, y1 = box
     fine = np.zeros(((y1 - y0) * FINE, (x1 - x0) * FINE), np.uint8)
-    cv2.fillPoly(fine, [_fixed(ring, box) for ring in rings], (255.0,), cv2.LINE_8, 4)
+    # fillPoly also fills what the edge touches, half a subpixel too much on either side: one is taken off again.
+    cv2.fillPoly(fine, [_fixed(ring, box, 1.0) for ring in rings], (255.0,), cv2.LINE_8, 4)
+    fine = np.asarray(cv2.erode(fine, np.ones((2, 2), np.uint8)), np.uint8)
     return np.asarray(cv2.resize(fine, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -146,9 +148,9 @@ def _segments(points: Floats, closed: bool) -> list[tuple[Floats, Floats]]:
     return [*pairs, (points[-1], points[0])] if closed else pairs
 
 
-def _fixed(points: Floats, box: Box) -> NDArray[np.int32]:
+def _fixed(points: Floats, box: Box, shift: float = 0.5) -> NDArray[np.int32]:
     """Points in sixteenths of a subpixel, moved so that a whole number is a subpixel's middle, as cv2 counts."""
-    local = (points - np.array(box[:2], dtype=np.float64)) * FINE - 0.5
+    local = (points - np.array(box[:2], dtype=np.float64)) * FINE - shift
     return np.rint(np.clip(local, -1e5, 1e5) * 16).astype(np.int32)
 
 

@@ -34,15 +34,16 @@ def blocks(page: Page, v: int) -> None:
         top = 2 * 0.25 * page.width / page.height + 0.05
         x, w = 0.08, 0.84
     else:
-        for i in range(9):
+        columns = 3 if page.width > 1.5 * page.height else 2
+        for i in range(3 * columns):
             side = 1 / 3
             width = side * page.height / page.width
-            box = (1 - width * (3 - i % 3), side * (i // 3), width, side)
+            box = (1 - width * (columns - i % columns), side * (i // columns), width, side)
             kind = ("rect", "ellipse", "rtTriangle", "pie", "rect", "ellipse", "rtTriangle", "rect", "pie")[(i + v) % 9]
             page.decor("rect", box, f"accent{(i * 2 + v) % 6 + 1}@35")
             page.decor(kind, box, f"accent{(i + v) % 6 + 1}")
         top = 0.12
-        x, w = 0.05, 1 - page.height / page.width - 0.1
+        x, w = 0.05, 1 - columns / 3 * page.height / page.width - 0.1
     page.text("{date}", (x, top, w, 0.06), 20, "tx2", bold=True, anchor="ctr")
     page.place("title", (x, top + 0.07, w, 0.27), 50 if page.tall else 40, "{title}", "tx1", anchor="ctr", bold=True)
     page.decor("rect", (x, top + 0.36, 0.12, 0.01), "accent2")

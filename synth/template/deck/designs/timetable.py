@@ -5,6 +5,7 @@ from __future__ import annotations
 from synth.template.deck.designs.builder import Page
 
 DAYS = ("{=Monday|星期一}", "{=Tuesday|星期二}", "{=Wednesday|星期三}", "{=Thursday|星期四}", "{=Friday|星期五}")
+SHORT_DAYS = ("{=Mon|周一}", "{=Tue|周二}", "{=Wed|周三}", "{=Thu|周四}", "{=Fri|周五}")
 CLOCKS = ("08:00", "08:55", "10:00", "10:55", "14:00", "14:55", "16:00")
 
 
@@ -20,7 +21,7 @@ def week(page: Page, v: int) -> None:
     page.table(
         (0.06, 0.2, 0.88, 0.72),
         (1.1, 1, 1, 1, 1, 1),
-        [["{=Time|时间}", *DAYS], *body],
+        [["{=Time|时间}", *(SHORT_DAYS if page.tall else DAYS)], *body],
         15,
         head=f"accent{1 if v != 2 else 3}",
         band="bg2" if v != 1 else "",
