@@ -92,11 +92,9 @@ class Session:
         self.trusted: set[str] = set()  #: PostScript names of fonts that were seen to be drawn with
         root = ("--no-sandbox",) if os.geteuid() == 0 else ()
         self._settings = _font_settings(fonts)
-        told = {**os.environ, "FONTCONFIG_FILE": self._settings.name} if self._settings else dict(os.environ)
+        told: dict[str, str | float | bool] = {**os.environ, "FONTCONFIG_FILE": self._settings.name}
         try:
-            self._browser = self._playwright.chromium.launch(
-                executable_path=program, args=[*SWITCHES, *root], env=told
-            )
+            self._browser = self._playwright.chromium.launch(executable_path=program, args=[*SWITCHES, *root], env=told)
         except Error as error:
             self._playwright.stop()
             said = next((line for line in str(error).splitlines() if line.strip()), "")
@@ -158,24 +156,26 @@ class Session:
     def close(self) -> None:
         self._browser.close()
         self._playwright.stop()
-        if self._settings:
-            self._settings.close()
+        self._settings.close()
 
     def _answer(self, route: Any) -> None:
+        """Everything that a page asks for: itself and the files of its folder are given, all else is refused."""
         document, asked = self._document, urlsplit(route.request.url)
         if document is None or document.folder is None or f"{asked.scheme}://{asked.netloc}" != HOST:
-            return route.abort()
+            route.abort()
+            return
         if asked.path == "/":
             policy = "default-src 'self' data: 'unsafe-inline'; script-src 'none'; object-src 'none'; frame-src 'none'"
             headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": policy}
-            return route.fulfill(status=200, headers=headers, body=document.markup)
+            route.fulfill(status=200, headers=headers, body=document.markup)
+            return
         folder = Path(document.folder).resolve()
         file = (folder / unquote(asked.path).lstrip("/")).resolve()
         if not file.is_relative_to(folder) or not file.is_file():
-            return route.abort()
-        return route.fulfill(
-            status=200, content_type=mimetypes.guess_type(file.name)[0] or "text/plain", body=file.read_bytes()
-        )
+            route.abort()
+            return
+        kind = mimetypes.guess_type(file.name)[0] or "text/plain"
+        route.fulfill(status=200, content_type=kind, body=file.read_bytes())
 
 
 class Browser:
@@ -259,17 +259,20 @@ class _Crashed(Exception):  # noqa: N818 - said to Browser.run alone
     """The browser died or was killed under a job."""
 
 
-def _font_settings(fonts: tuple[str, ...]) -> tempfile._TemporaryFileWrapper[str] | None:
-    """A file that tells fontconfig of these folders besides the system's; gone when it is closed."""
-    if not fonts:
-        return None
+def _font_settings(fonts: tuple[str, ...]) -> tempfile._TemporaryFileWrapper[str]:
+    """A file that tells fontconfig of these folders besides the system's, and to draw outlines as they are: Chromium
+    with a window's code heeds no --font-render-hinting. Gone when it is closed."""
     folders = [str((p if p.is_dir() else p.parent).resolve()) for p in map(Path, fonts)]
     listed = "".join(f"<dir>{escape(folder)}</dir>" for folder in folders)
     system = os.environ.get("FONTCONFIG_FILE", "/etc/fonts/fonts.conf")
+    plain = (("hinting", "<bool>false</bool>"), ("autohint", "<bool>false</bool>"), ("hintstyle", "<const>hintnone</const>"),
+             ("antialias", "<bool>true</bool>"), ("embeddedbitmap", "<bool>false</bool>"), ("rgba", "<const>none</const>"))  # fmt: skip
+    edits = "".join(f'<edit name="{name}" mode="assign">{value}</edit>' for name, value in plain)
+    rules = "".join(f'<match target="{target}">{edits}</match>' for target in ("pattern", "font"))
     file = tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8")  # noqa: SIM115 - closed with the session
     file.write(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
-        f'<include ignore_missing="yes">{escape(system)}</include>{listed}</fontconfig>'
+        f'<include ignore_missing="yes">{escape(system)}</include>{listed}{rules}</fontconfig>'
     )
     file.flush()
     return file

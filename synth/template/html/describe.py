@@ -18,14 +18,16 @@ _ROLES: dict[str, tuple[str, str]] = {
     "body": ("the running text is {}", "正文是{}"), "button": ("buttons say {}", "按钮上写着{}"),
     "speech": ("speech balloons say {}", "对话框里写着{}"), "caption": ("captions read {}", "说明文字是{}"),
     "number": ("figures shown are {}", "数字有{}"), "date": ("the date given is {}", "日期是{}"),
-    "place": ("the place is {}", "地点是{}"), "name": ("names shown are {}", "名字有{}"), "price": ("prices are {}", "价格是{}"),
-    "item": ("items are {}", "列出的有{}"), "message": ("messages say {}", "消息内容是{}"), "slogan": ("the slogan is {}", "标语是{}"),
+    "place": ("the place is {}", "地点是{}"), "name": ("names shown are {}", "名字有{}"),
+    "price": ("prices are {}", "价格是{}"), "item": ("items are {}", "列出的有{}"),
+    "message": ("messages say {}", "消息内容是{}"), "slogan": ("the slogan is {}", "标语是{}"),
     "dish": ("the dishes are {}", "菜名有{}"), "quote": ("the quotation reads {}", "引文写着{}"),
 }  # fmt: skip
 _OPEN = {
     "en": ("{Scene} in {palette}", "{Scene}, designed in {palette}", "An image of {scene}; its colours are {palette}",
            "{Scene}, with a palette of {palette}"),
-    "zh": ("{scene}，配色为{palette}", "一张{scene}，{palette}色调", "图中是{scene}，以{palette}为主色", "{palette}配色的{scene}"),
+    "zh": ("{scene}，配色为{palette}", "{scene}，{palette}色调", "图中是{scene}，以{palette}为主色",
+           "{palette}配色的{scene}"),
 }  # fmt: skip
 _LETTERS = {"sans": ("sans-serif", "黑体"), "serif": ("serif", "宋体"), "kai": ("brush-style", "楷体"),
             "hand": ("handwritten", "手写体"), "display": ("display", "美术体")}  # fmt: skip

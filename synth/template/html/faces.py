@@ -73,7 +73,12 @@ def choose(rng: np.random.Generator, fonts: tuple[str, ...], system: bool, text:
 def _preferred(fonts: list[FontInfo], kind: str, language: str, heavy: bool) -> list[FontInfo]:
     """The fonts of the kind (or, where there are none, of a near one), of a fitting weight, for Latin mostly such as
     are made for it. Never empty."""
-    near = {"display": ("display", "sans"), "hand": ("hand", "kai", "sans"), "kai": ("kai", "serif"), "serif": ("serif",)}
+    near = {
+        "display": ("display", "sans"),
+        "hand": ("hand", "kai", "sans"),
+        "kai": ("kai", "serif"),
+        "serif": ("serif",),
+    }
     found = fonts
     for one in near.get(kind, (kind,)):
         if some := [f for f in fonts if f.kind == one]:
@@ -81,8 +86,7 @@ def _preferred(fonts: list[FontInfo], kind: str, language: str, heavy: bool) -> 
             break
     if language == "en" and kind not in ("kai", "hand"):
         found = [f for f in found if f.language == "und" and "Grek" in f.scripts] or found
-    found = [f for f in found if (f.weight >= 600 if heavy else 350 <= f.weight <= 550)] or found
-    return found
+    return [f for f in found if (f.weight >= 600 if heavy else 350 <= f.weight <= 550)] or found
 
 
 def _heavier(fonts: list[FontInfo], plain: FontInfo) -> FontInfo:
@@ -102,7 +106,7 @@ def _usable(fonts: tuple[str, ...], system: bool) -> dict[FaceKey, str]:
     book: FontBook = open_book(fonts, system)
     names: dict[FaceKey, str] = {}
     for info in book.fonts:
-        if info.italic or info.kind in ("mono", "symbol"):
+        if info.italic or info.kind in ("mono", "symbol") or "Mono" in info.family:
             continue
         face = open_face(info.key).ft_face
         name = (face.postscript_name or b"").decode("ascii", "replace")

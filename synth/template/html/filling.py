@@ -2,9 +2,10 @@
 
 Attributes that a page may use, ours and a user's alike:
 `data-role="title"` a place for text; `data-text="NAME"` what stands there (see Writer.text); `data-lang="en|zh|other"`;
-`data-repeat="3-5"` the element so many times; `data-maybe="0.5"` left out with that chance; `data-variant="a b"` one of
-these classes; `data-art` a drawing; `data-icon` one of these pictograms; either may be `item`: what the word beside it names; `data-var="name low high"` a CSS variable; `data-value="20 90"` the
-value of a part, `data-shares` parts inside marked `data-share` make up a hundred.
+`data-repeat="3-5"` the element so many times; `data-maybe="0.5"` it is there with that chance; `data-variant="a b"` one
+of these classes; `data-art` a drawing; `data-icon` one of these pictograms; either may be `item`: what the word beside
+it names; `data-var="name low high"` a CSS variable; `data-value="20 90"` the value of a part; `data-shares` the parts
+inside that are marked `data-share` make up a hundred.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
-from lxml import etree, html
+from lxml import etree, html  # type: ignore[import-untyped]
 
 from synth.template.html.art import DRAWINGS
 from synth.template.html.art.icons import STROKES, icon
@@ -35,7 +36,8 @@ class Filled:
 
 
 def fill(page: html.HtmlElement, rng: Rng, writer: Writer, last: bool) -> Filled:
-    """An empty <style> is put into the head, as its first child or its `last`. Raises UsageError for an attribute that asks for what there is not."""
+    """An empty <style> is put into the head, as its first child or its `last`. Raises UsageError for an attribute that
+    asks for what there is not."""
     root = copy.deepcopy(page)
     layouts: list[str] = []
     _grow(root, rng, layouts)

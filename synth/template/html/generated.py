@@ -34,7 +34,11 @@ def _number(rng: Rng, low: int, high: int) -> int:
 
 def _price(rng: Rng, language: str, item: Item) -> str:
     whole = _number(rng, 8, 399)
-    cents = ("", ".5", ".90", ".00")[_number(rng, 0, 3)] if language == "zh" else (".00", ".50", ".95", ".99")[_number(rng, 0, 3)]
+    cents = (
+        ("", ".5", ".90", ".00")[_number(rng, 0, 3)]
+        if language == "zh"
+        else (".00", ".50", ".95", ".99")[_number(rng, 0, 3)]
+    )
     return f"{'¥' if language == 'zh' else '$'}{whole}{cents}"
 
 
@@ -60,6 +64,7 @@ GENERATED: dict[str, Make] = {
     "off": lambda rng, language, item: (
         f"{_number(rng, 2, 9)}折" if language == "zh" else f"{5 * _number(rng, 4, 14)}% off"
     ),
+    "cost": lambda rng, language, item: f"{'¥' if language == 'zh' else '$'}{_number(rng, 6, 68)}",
     "day": _date,
     "year": lambda rng, language, item: str(_number(rng, 1986, 2029)),
     "years": lambda rng, language, item: str(item.start % 30 + 1980 + 6 * item.number + _number(rng, 0, 4)),
@@ -73,5 +78,7 @@ GENERATED: dict[str, Make] = {
     "hour": lambda rng, language, item: f"{(item.start % 12 + item.number) % 24:02d}:00",
     "phone": lambda rng, language, item: f"{_number(rng, 400, 899)}-{_number(rng, 1000, 9999)}",
     "weight": lambda rng, language, item: f"{_number(rng, 5, 50) * 10}{'克' if language == 'zh' else ' g'}",
-    "issue": lambda rng, language, item: f"第{_number(rng, 12, 999)}期" if language == "zh" else f"No. {_number(rng, 12, 999)}",
+    "issue": lambda rng, language, item: (
+        f"第{_number(rng, 12, 999)}期" if language == "zh" else f"No. {_number(rng, 12, 999)}"
+    ),
 }

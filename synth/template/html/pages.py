@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from lxml import etree, html
+from lxml import etree, html  # type: ignore[import-untyped]
 
 from synth.template.html.faces import PAIRS
 from warehouse.errors import UsageError

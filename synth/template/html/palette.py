@@ -64,7 +64,7 @@ def derived(english: str, chinese: str, ground: Colour, surface: Colour, ink: Co
     colours["soft"] = mixed(surface, accents[0], 0.14 if not dark else 0.18)
     colours["line"] = mixed(ground, ink, 0.16)
     colours["faint"] = mixed(ground, ink, 0.06)
-    dark_text, light_text = ((ground, ink) if dark else (ink, surface))
+    dark_text, light_text = (ground, ink) if dark else (ink, surface)
     for number, accent in enumerate(accents):
         suffix = "" if number == 0 else str(number + 1)
         light = contrast(light_text, accent)

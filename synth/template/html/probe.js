@@ -75,7 +75,8 @@ async ({ families, smallest }) => {
     const rects = textRects(f.slot);
     if (f.most && lines(rects, f.vertical) > f.most) return false;
     const own = room(f.slot);
-    return f.inline || rects.every((q) => within(inked(q, f.vertical), own, f.vertical ? "y" : "x"));
+    const sides = getComputedStyle(f.slot).overflowX !== "visible" ? "xy" : f.vertical ? "y" : "x";
+    return f.inline || rects.every((q) => within(inked(q, f.vertical), own, sides));
   };
   const housed = (f) => textRects(f.slot).every((q) => f.boxes.every((e) => within(inked(q, f.vertical), room(e), "xy")));
   const sized = (f, ratio) => {
@@ -142,7 +143,9 @@ async ({ families, smallest }) => {
         continue;
       }
       const style = getComputedStyle(node.parentElement);
-      styles.push({ family: style.fontFamily, size: parseFloat(style.fontSize), colour: style.color,
+      let block = node.parentElement;
+      while (getComputedStyle(block).display === "inline") block = block.parentElement;
+      styles.push({ top: block.getBoundingClientRect().top, family: style.fontFamily, size: parseFloat(style.fontSize), colour: style.color,
         language: node.parentElement.closest("[lang]")?.lang || "", vertical: f.vertical });
       for (const { segment, index } of segmenter.segment(node.data)) {
         if (!segment.trim()) {

@@ -19,7 +19,7 @@ from synth.placed import Placed
 from synth.template.html.faces import Typeface
 
 Box = tuple[float, float, float, float]
-FEATURES = {name: False for name in ("liga", "clig", "calt", "dlig", "hlig")}
+FEATURES = dict.fromkeys(("liga", "clig", "calt", "dlig", "hlig"), False)
 FAINT = 0.12  # of a pixel that ink covers is not seen
 _WORD = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]|[^\W_]+(?:['’.,:-][^\W_]+)*")
 
@@ -27,12 +27,14 @@ _WORD = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]|[^\W_]+(?:['’.,:-][^
 def placed(told: Mapping[str, Any], scale: float, typefaces: Mapping[str, Typeface]) -> Placed:
     """One slot. `scale`: image pixels to a CSS pixel; `typefaces` by family."""
     styles, clusters, vertical = told["styles"], told["clusters"], bool(told["vertical"])
+    matrix = np.array(told["matrix"], dtype=np.float64).reshape(3, 3)
+    flat = bool(np.allclose(matrix, np.eye(3), atol=1e-9))
     text, starts, ends, boxes, at, used = "", [], [], [], [], []
     for before, character, x, y, w, h, number in clusters:
         text += before if text else ""
         style = styles[number]
         face = typefaces[style["family"].split(",")[0].strip("\"' ")]
-        box = inked(face.info.key, character, vertical, style["size"] * scale, (x * scale, y * scale, w * scale, h * scale))
+        box = inked(face.info.key, character, style, (x, y, w, h), scale, flat)
         if box is not None:
             starts.append(len(text))
             ends.append(len(text) + len(character))
@@ -41,8 +43,6 @@ def placed(told: Mapping[str, Any], scale: float, typefaces: Mapping[str, Typefa
             used.append(number)
         text += character
     main = styles[max(set(used), key=lambda n: (used.count(n), -n))]
-    matrix = np.array(told["matrix"], dtype=np.float64).reshape(3, 3)
-    flat = np.allclose(matrix, np.eye(3), atol=1e-9)
     names = dict.fromkeys(typefaces[styles[n]["family"].split(",")[0].strip("\"' ")].info.name for n in used)
     colours = {styles[n]["colour"] for n in used}
     return Placed(
@@ -62,18 +62,29 @@ def placed(told: Mapping[str, Any], scale: float, typefaces: Mapping[str, Typefa
     )
 
 
-def inked(key: FaceKey, character: str, vertical: bool, size: float, advance: Box) -> Box | None:
-    """Bounds of the ink, in the units of `advance` (x, y, width, height: what the DOM says); None where there is none.
+def inked(key: FaceKey, character: str, style: Mapping[str, Any], advance: Box, scale: float, snapped: bool) -> Box | None:
+    """Bounds of the ink in image pixels; None where there is none. `advance` (x, y, width, height) in CSS pixels.
 
-    Chromium rounds ascent and descent to whole pixels; a vertical line is centred on its characters.
+    In these Chromium rounds a face's ascent and the top of a line (half a pixel goes down), and centres a vertical line
+    on its characters; where nothing is turned (`snapped`), Skia rounds the baseline to pixels of the image.
     """
-    extents = _extents(key, character, vertical)
+    extents = _extents(key, character, style["vertical"])
     if extents is None:
         return None
+    size = style["size"]
+    left, top, right, bottom = (v * size * scale for v in extents)
     x, y, width, _ = advance
-    origin = (x + width / 2, y) if vertical else (x, y + np.floor(open_face(key).ascent * size + 0.5))
-    x0, y0, x1, y1 = (v * size for v in extents)
-    return origin[0] + x0, origin[1] + y0, origin[0] + x1, origin[1] + y1
+    if style["vertical"]:
+        pen = (x + width / 2) * scale, (y + _rounded(style["top"]) - style["top"]) * scale
+    else:
+        pen = x * scale, (_rounded(y) + _rounded(open_face(key).ascent * size)) * scale
+        if snapped:
+            pen = pen[0], _rounded(pen[1])
+    return pen[0] + left, pen[1] + top, pen[0] + right, pen[1] + bottom
+
+
+def _rounded(value: float) -> float:
+    return float(np.floor(value + 0.5))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -103,7 +114,9 @@ def _extents(key: FaceKey, character: str, vertical: bool) -> Box | None:
 
 def upright(placed: Placed) -> bool:
     """Whether a vertical text has only characters that stand upright in it; the truth of others is not known here."""
-    return placed.direction == "horizontal" or all(unicodedata.east_asian_width(c) in "WF" for c in placed.text if c.strip())
+    return placed.direction == "horizontal" or all(
+        unicodedata.east_asian_width(c) in "WF" for c in placed.text if c.strip()
+    )
 
 
 def overlapping(texts: Sequence[Placed]) -> tuple[str, str] | None:
@@ -131,7 +144,8 @@ def hexed(colour: str) -> str:
 def _pixels(boxes: Floats) -> NDArray[np.float32]:
     """The pixels that the ink covers."""
     low, high = np.floor(boxes[:, :2] + FAINT), np.ceil(boxes[:, 2:] - FAINT)
-    return np.concatenate([low, np.maximum(high, low + 1)], axis=1).astype(np.float32)
+    covered: NDArray[np.float32] = np.concatenate([low, np.maximum(high, low + 1)], axis=1).astype(np.float32)
+    return covered
 
 
 def _lines(at: Sequence[Box], vertical: bool) -> NDArray[np.int32]:

@@ -29,7 +29,8 @@ class Passages(Protocol):
 
 
 class Writer:
-    """Writes one page, in `language` and where asked in `other` (each `en` or `zh`), nothing twice if it can be helped."""
+    """Writes one page, in `language` and where asked in `other` (each `en` or `zh`), nothing twice if it can be
+    helped."""
 
     def __init__(self, language: str, other: str, passages: Passages) -> None:
         self.language, self.other, self._passages = language, other, passages

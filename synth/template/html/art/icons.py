@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - paths are data; cut in pieces they read worse
 """Pictograms on a grid of 24, drawn in strokes of the text's colour."""
 
 from __future__ import annotations

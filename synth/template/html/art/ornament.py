@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - paths are data; cut in pieces they read worse
 """Ornaments: abstract covers, repeating patterns, twigs and wreaths, rays, soft shapes."""
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ def _twig(rng: Rng, x: float, base: float, height: float) -> str:
             parts.append(
                 f'<path transform="translate({px:.1f} {py:.1f}) scale({side} 1) rotate(-32)" '
                 f'd="M0 0C{reach * 0.3:.0f} -{reach * 0.36:.0f} {reach * 0.8:.0f} '
-                f'-{reach * 0.3:.0f} {reach:.0f} 0C{reach * 0.7:.0f} {reach * 0.22:.0f} {reach * 0.3:.0f} '
+                f"-{reach * 0.3:.0f} {reach:.0f} 0C{reach * 0.7:.0f} {reach * 0.22:.0f} {reach * 0.3:.0f} "
                 f'{reach * 0.2:.0f} 0 0Z" fill="{leaf if (k + side) % 3 else mix(leaf, "var(--surface)", 62)}"/>'
             )
         if rng.random() < 0.5:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from synth.template.html.art.svg import ACCENTS, Rng, between, mix, one, shuffled, smooth, svg
 
 
@@ -53,7 +51,7 @@ def sea(rng: Rng) -> str:
     for layer in range(5):
         top = 230 + 36 * layer
         shift = between(rng, -30, 0)
-        wave = "".join(f"q15 -9 30 0t30 0" for _ in range(12))
+        wave = "".join("q15 -9 30 0t30 0" for _ in range(12))
         parts.append(f'<path d="M{shift} {top}{wave}V420H{shift}Z" fill="{mix(water, sky, 40 + 14 * layer)}"/>')
     bx, by, k = between(rng, 220, 460), between(rng, 262, 292), between(rng, 0.8, 1.2)
     parts.append(
@@ -130,20 +128,22 @@ def planet(rng: Rng) -> str:
 def street_map(rng: Rng) -> str:
     """Blocks, a river, a park, a way and its pin."""
     parts = ['<rect width="600" height="400" fill="var(--faint)"/>']
-    for x in np.arange(-20, 620, 62):
-        for y in np.arange(-10, 410, 48):
+    for x in range(-20, 620, 62):
+        for y in range(-10, 410, 48):
             if rng.random() < 0.86:
                 colour = "var(--surface)" if rng.random() < 0.8 else mix("var(--accent3)", "var(--surface)", 34)
                 parts.append(f'<rect x="{x}" y="{y}" width="54" height="40" rx="5" fill="{colour}"/>')
-    y = between(rng, 80, 300)
-    river = smooth([(-20, y), (140, y + 50), (300, y - 40), (460, y + 40), (620, y - 30)])
-    parts.append(f'<path d="{river}" fill="none" stroke="{mix("var(--accent2)", "var(--surface)", 55)}" stroke-width="34"/>')
-    x = between(rng, 120, 420)
+    bank = between(rng, 80, 300)
+    river = smooth([(-20, bank), (140, bank + 50), (300, bank - 40), (460, bank + 40), (620, bank - 30)])
     parts.append(
-        f'<path d="M{x - 60} 400V260H{x + 90}V120" fill="none" stroke="var(--accent)" stroke-width="9" '
+        f'<path d="{river}" fill="none" stroke="{mix("var(--accent2)", "var(--surface)", 55)}" stroke-width="34"/>'
+    )
+    way = between(rng, 120, 420)
+    parts.append(
+        f'<path d="M{way - 60} 400V260H{way + 90}V120" fill="none" stroke="var(--accent)" stroke-width="9" '
         'stroke-linejoin="round" stroke-linecap="round"/>'
-        f'<path d="M{x + 90} 122c-30 -36 -30 -72 0 -76c30 4 30 40 0 76Z" fill="var(--accent)"/>'
-        f'<circle cx="{x + 90}" cy="74" r="10" fill="var(--surface)"/>'
+        f'<path d="M{way + 90} 122c-30 -36 -30 -72 0 -76c30 4 30 40 0 76Z" fill="var(--accent)"/>'
+        f'<circle cx="{way + 90}" cy="74" r="10" fill="var(--surface)"/>'
     )
     return svg(600, 400, "".join(parts))
 

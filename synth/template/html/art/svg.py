@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,6 +39,6 @@ def smooth(points: Sequence[tuple[float, float]]) -> str:
     start = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
     curves = [
         f"Q{x:.1f} {y:.1f} {(x + u) / 2:.1f} {(y + v) / 2:.1f}"
-        for (x, y), (u, v) in zip(points[1:-1], points[2:], strict=True)
+        for (x, y), (u, v) in pairwise(points[1:])
     ]
     return start + "".join(curves) + f"L{points[-1][0]:.1f} {points[-1][1]:.1f}"
