@@ -44,7 +44,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory, glyphmill: Run) -> Path:
     lake = root / "lake"
     for name in STRATEGIES:
         more = ("--photos", photos) if name == "compositional" else ()
-        glyphmill("synth", name, "--count", EACH, "--lake", lake, "--size", "512..640", "--workers", 1, *more)
+        size = "512..1328" if name == "template" else "512..640"
+        glyphmill("synth", name, "--count", EACH, "--lake", lake, "--size", size, "--workers", 1, *more)
     for again in ("near", "decide", "inspect", "decide", "export"):
         recipe = () if again == "near" else ("--recipe", "starter")
         glyphmill(again, "--lake", lake, *recipe)
