@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -14,13 +13,10 @@ from numpy.typing import NDArray
 
 from synth.corpora.cut import CLAUSES, SENTENCES, WORDS, cut
 from synth.corpora.flatten import weights
-from synth.corpora.gather import gather_words, runs
 from synth.corpora.lengths import stratum
-from synth.corpora.own import own_documents
+from synth.corpora.opening import read_texts
 from synth.corpora.phrases import phrases_of
-from synth.corpora.read import documents, find
-from synth.corpora.store import Run, Store, pack
-from synth.corpora.twins import without_twins
+from synth.corpora.store import Store
 from warehouse.errors import UsageError
 
 _VERSION = "1"  # of what is done to texts; part of the digest
@@ -215,21 +211,8 @@ def open_corpus(paths: tuple[str, ...] = ()) -> Corpus:
 
     Kept in the process by its paths. Raises UsageError for what cannot be read or decoded, and where nothing is left.
     """
-    skipped: Counter[str] = Counter()
-    words: dict[str, dict[str, int]] = {}
-    store = pack(without_twins(_all_runs(paths, words, skipped), skipped), words)
-    if not len(store) and not words:
+    store, skipped = read_texts(paths)
+    if not len(store) and not store.words:
         told = "; ".join(f"{reason}: {count}" for reason, count in sorted(skipped.items()))
         raise UsageError(f"there is no text in {' '.join(paths)}" + (f": left out {told}" if told else ": it is empty"))
     return Corpus(store, skipped)
-
-
-def _all_runs(paths: tuple[str, ...], words: dict[str, dict[str, int]], skipped: Counter[str]) -> Iterator[Run]:
-    if not paths:
-        yield from runs(own_documents(), "glyphmill", skipped)
-    for file in find(paths, skipped):
-        for document in documents(file):
-            if document.words:
-                gather_words(document, words, skipped)
-            else:
-                yield from runs([document], file.name, skipped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ class Store:
     (n,): numbers of `languages`. `origins` (n,): numbers of `sources`. `words`: by language, a word's number of uses.
     """
 
-    data: bytes
+    data: bytes | mmap
     starts: NDArray[np.int64]
     sizes: NDArray[np.int32]
     ends: NDArray[np.int32]
@@ -51,8 +52,9 @@ class Store:
 
     def digest(self) -> str:
         """Of the texts, their order, runs and languages; not of where they came from."""
-        found = hashlib.blake2b(self.data, digest_size=16)
-        for part in (self.starts, self.ends):
+        first, last = int(self.starts[0]), int(self.starts[-1])
+        found = hashlib.blake2b(memoryview(self.data)[first:last], digest_size=16)
+        for part in (self.starts - first, self.ends):
             found.update(part.astype("<i8").tobytes())
         found.update(self.codes.astype("<i2").tobytes())
         found.update(repr((self.languages, [(k, sorted(v.items())) for k, v in sorted(self.words.items())])).encode())

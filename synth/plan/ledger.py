@@ -53,6 +53,13 @@ class Ledger:
         self.counts[character, font] += times
         self.loads[font] += times
 
+    def kept(self) -> tuple[NDArray[np.int64], ...]:
+        """What it is now, for `restore`."""
+        return self.need.copy(), self.counts.copy(), self.loads.copy()
+
+    def restore(self, kept: tuple[NDArray[np.int64], ...]) -> None:
+        self.need, self.counts, self.loads = kept
+
     def next_font(self, tired: NDArray[np.bool_]) -> int | None:
         """The font whose kind, then family, then itself has been given the least; not one that is tired."""
         awake = np.flatnonzero(~tired)

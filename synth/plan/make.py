@@ -18,6 +18,7 @@ from synth.plan.texts import SENTENCES, WORDS, Manner, gather, split, text_page
 from warehouse.errors import UsageError
 
 Pages = list[tuple[int, Made, str]]
+SHORTEST_RUN = 6  # characters after the sentences of a page; fewer look lost there
 
 
 def make_plan(
@@ -78,16 +79,20 @@ def _text_pages(
     rng: np.random.Generator,
 ) -> Pages:
     """Pages of texts, until `spare` characters were drawn for nothing or no text is worth its room."""
-    held = gather(texts, characters, manner, per_image)
+    held = gather(texts, characters, manner, per_image, rng)
     pages: Pages = []
     uses = np.zeros(len(held.texts), np.int64)
     tired = np.zeros(len(ledger.cast.fonts), np.bool_)
     while held.texts and spare > 0 and (font := ledger.next_font(tired)) is not None:
+        before, used = ledger.kept(), uses.copy()
         lines, useful = text_page(ledger, held, uses, font, per_image, manner)
-        if not lines:
+        rest = per_image - sum(map(len, lines))
+        if 2 * rest > per_image:  # what is left of such texts is better spent on another font's pages, or on runs
+            ledger.restore(before)
+            uses = used
             tired[font] = True
             continue
-        line = fill(ledger, font, per_image - sum(map(len, lines)), rng)
+        line = fill(ledger, font, rest, rng) if rest >= SHORTEST_RUN else []
         if line:
             lines.append("".join(characters[c] for c in line))
         spare -= per_image - useful - len(line)

@@ -26,7 +26,7 @@ class Manner:
     between: str
 
 
-SENTENCES = Manner(5, 0.4, "\n")
+SENTENCES = Manner(5, 0.3, "\n")
 WORDS = Manner(2, 0.8, " ")
 
 
@@ -50,15 +50,18 @@ def split(paragraphs: Iterable[str]) -> Iterator[str]:
     return (sentence.strip() for paragraph in paragraphs for sentence in sentences(paragraph))
 
 
-def gather(found: Iterable[str], characters: Sequence[str], manner: Manner, longest: int) -> Stretches:
-    """Texts up to `longest` characters with a wanted one in them, each once."""
+def gather(
+    found: Iterable[str], characters: Sequence[str], manner: Manner, longest: int, rng: np.random.Generator
+) -> Stretches:
+    """Texts up to `longest` characters with a wanted one in them, each once, shuffled: equals are taken in order."""
     texts = [t for t in dict.fromkeys(found) if manner.shortest <= len(t) <= longest and "\n" not in t]
+    texts = [texts[i] for i in rng.permutation(len(texts))]
     number = np.full(0x110000, -1, np.int64)
     number[[ord(c) for c in characters]] = np.arange(len(characters))
     packed = _packed(texts, number)
     seen = np.bincount(packed.flat[packed.flat >= 0], minlength=len(characters))
-    rare = np.append(1.0 / np.maximum(1, seen), 0.0)[packed.flat]  # the last one for -1
-    score = np.add.reduceat(rare, packed.starts) / packed.sizes if len(texts) else np.zeros(0)
+    rare = np.append(1_000_000 // np.maximum(1, seen), 0)[packed.flat]  # the last one for -1
+    score = np.add.reduceat(rare, packed.starts) // packed.sizes if len(texts) else np.zeros(0, np.int64)
     keep = np.flatnonzero(score > 0)
     if len(keep) > MOST:
         keep = np.sort(keep[np.lexsort((keep, -score[keep]))[:MOST]])
@@ -78,9 +81,8 @@ def text_page(
         wanted = np.append(ledger.useful(font), False)[held.flat]
         share = np.add.reduceat(wanted, held.starts, dtype=np.int64) / held.sizes
         share[here | (uses >= REPEATS) | ~drawn | (held.sizes > room)] = 0.0
-        best = np.argpartition(-share, min(_LOOKED_AT, len(share) - 1))[:_LOOKED_AT]
         taken = False
-        for n in best[np.lexsort((best, -share[best]))].tolist():
+        for n in _best(share):
             if held.sizes[n] > room or share[n] < manner.floor:
                 continue
             least = max(manner.floor, 0.9 * float(share[n])) * float(held.sizes[n])
@@ -95,6 +97,15 @@ def text_page(
         if not taken:
             break
     return lines, useful
+
+
+def _best(share: NDArray[np.float64]) -> list[int]:
+    """The numbers of the largest, those first; equals by number, whatever the machine's way of partitioning."""
+    last = min(_LOOKED_AT, len(share)) - 1
+    least = np.partition(share, len(share) - 1 - last)[len(share) - 1 - last]
+    found = np.flatnonzero(share >= least)
+    best: list[int] = found[np.argsort(-share[found], kind="stable")][:_LOOKED_AT].tolist()
+    return best
 
 
 def _taken(ledger: Ledger, characters: NDArray[np.int64], font: int, least: float) -> int | None:

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth.chance import chance
+from synth.corpora import kept
 from synth.corpora.clean import clean
 from synth.corpora.corpus import Corpus, open_corpus
 from synth.corpora.decode import decode
@@ -298,3 +300,31 @@ def test_errors_say_what_to_do(tmp_path: Path, opened: Write) -> None:
         opened("e.csv", 'text\n"open\n')
     with pytest.raises(UsageError, match="nested too deep"):
         opened("f.json", "[" * 100_000)
+
+
+def test_a_large_corpus_is_kept_between_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(kept, "WORTH", 10)
+    monkeypatch.setattr(kept, "_MOST", 2)
+    path = tmp_path / "a.txt"
+
+    def opened(text: str) -> tuple[Corpus, list[Path]]:
+        path.write_text(text, encoding="utf-8")
+        open_corpus.cache_clear()
+        return open_corpus((str(path),)), sorted(kept.cache_folder().iterdir())
+
+    text = f"{EN}\n\n{ZH}\n\nSee https://example.org/a\n"
+    first, (file,) = opened(text)
+    before = file.read_bytes()
+    again, _ = opened(text)
+    assert file.read_bytes() == before
+    assert (again.digest, again.skipped, texts(again)) == (first.digest, first.skipped, texts(first))
+    drawn = [c.pick(chance(1, "t", 0), "zh", 5, 20).text for c in (first, again)]
+    assert drawn[0] == drawn[1]
+
+    file.write_bytes(before[:-5] + b"wrong")  # damaged: read anew
+    mended, _ = opened(text)
+    assert mended.digest == first.digest
+    assert file.read_bytes() == before
+    assert len(opened(text + "\nAnother one of them.\n")[1]) == 2
+    assert len(opened(text + "\nAnd another one of them.\n")[1]) == 2  # the oldest goes
