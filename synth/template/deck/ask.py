@@ -20,6 +20,8 @@ PHRASES = ("title", "subtitle", "heading", "name", "place", "date", "price", "di
            "sentence")  # fmt: skip
 _MARK = re.compile(r"\{(?:=(?P<en>[^|{}]*)\|(?P<zh>[^|{}]*)|(?P<role>[a-z]+)(?::(?P<low>\d+)-(?P<high>\d+))?"
                    r"(?:\*(?P<few>\d+)-(?P<many>\d+))?)\}")  # fmt: skip
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+           "December")  # fmt: skip
 SHORT = 14  # units: smaller places want a word, not a phrase
 _END = re.compile(r"[。！？；.!?;…]$")
 
@@ -90,6 +92,8 @@ def by_role(role: str, limit: int, rng: np.random.Generator, language: str, text
         return _NUMBERS[role](rng, page)
     if role in WORDS:
         return str(rng.choice(WORDS[role]["zh" if chinese else "en"]))
+    if role == "day":
+        return _day(rng, chinese)
     if role == "cost":
         return _cost(rng, chinese)
     if role == "heading" and limit < SHORT:
@@ -139,6 +143,13 @@ def _short(rng: np.random.Generator, chinese: bool, limit: int) -> str:
     """A word for a small box, or a letter where no word is short enough."""
     known = [w for role in ("subject", "course") for w in WORDS[role]["zh" if chinese else "en"] if units(w) <= limit]
     return str(rng.choice(known)) if known else "ABCDEFGHKMNPRSTVXYZ"[int(rng.integers(19))]
+
+
+def _day(rng: np.random.Generator, chinese: bool) -> str:
+    year, month, day = int(rng.integers(2019, 2030)), int(rng.integers(1, 13)), int(rng.integers(1, 29))
+    if chinese:
+        return (f"{year}年{month}月{day}日", f"{year}.{month:02d}.{day:02d}")[int(rng.integers(4)) // 3]
+    return (f"{day} {_MONTHS[month - 1]} {year}", f"{_MONTHS[month - 1]} {day}, {year}")[int(rng.integers(2))]
 
 
 def _cost(rng: np.random.Generator, chinese: bool) -> str:

@@ -114,14 +114,16 @@ def whole_slide(width: float, height: float, fill: Fill) -> Drawing:
 
 def coverage(rings: Sequence[Floats], box: Box) -> Mask:
     """How much of each pixel of `box` lies within the rings, 0..255; where they overlap is a hole."""
-    if len(rings) == 1 and (edges := _upright(rings[0])) is not None:
-        return _rectangle(edges, box)
+    if len(rings) == 1 and (upright := _upright(rings[0])) is not None:
+        return _rectangle(upright, box)
     x0, y0, x1, y1 = box
     fine = np.zeros(((y1 - y0) * FINE, (x1 - x0) * FINE), np.uint8)
-    # fillPoly also fills what the edge touches, half a subpixel too much on either side: one is taken off again.
-    cv2.fillPoly(fine, [_fixed(ring, box, 1.0) for ring in rings], (255.0,), cv2.LINE_8, 4)
-    fine = np.asarray(cv2.erode(fine, np.ones((2, 2), np.uint8)), np.uint8)
-    return np.asarray(cv2.resize(fine, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA), np.uint8)
+    # fillPoly fills all that the edge touches, half a subpixel too much on either side: the edge counts half.
+    edges = [_fixed(ring, box) for ring in rings]
+    cv2.fillPoly(fine, edges, (255.0,), cv2.LINE_8, 4)
+    cv2.polylines(inner := fine.copy(), edges, True, (0.0,), 1, cv2.LINE_8, 4)
+    halved = cv2.addWeighted(fine, 0.5, inner, 0.5, 0)
+    return np.asarray(cv2.resize(halved, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _stroked(pieces: Sequence[Floats], closed: bool, thick: float, box: Box) -> Mask:
@@ -148,9 +150,9 @@ def _segments(points: Floats, closed: bool) -> list[tuple[Floats, Floats]]:
     return [*pairs, (points[-1], points[0])] if closed else pairs
 
 
-def _fixed(points: Floats, box: Box, shift: float = 0.5) -> NDArray[np.int32]:
+def _fixed(points: Floats, box: Box) -> NDArray[np.int32]:
     """Points in sixteenths of a subpixel, moved so that a whole number is a subpixel's middle, as cv2 counts."""
-    local = (points - np.array(box[:2], dtype=np.float64)) * FINE - shift
+    local = (points - np.array(box[:2], dtype=np.float64)) * FINE - 0.5
     return np.rint(np.clip(local, -1e5, 1e5) * 16).astype(np.int32)
 
 

@@ -20,10 +20,11 @@ from synth.template.deck.designs.catalogue import KINDS, VARIANTS, one_page
 from synth.template.deck.designs.themes import THEMES
 from synth.template.deck.errors import DeckError
 from synth.template.deck.fill import Filler, smallest_size
-from synth.template.deck.read import Sheets, read_scene
+from synth.template.deck.read import read_scene
 from synth.template.deck.render import NUMBERING, Rendered, render
 from synth.template.deck.scene import Scene
 from synth.template.deck.scenes import Words, palette_words, slide_words
+from synth.template.deck.sheets import Sheets
 from synth.template.deck.source import Source, from_bytes, from_file
 from synth.template.deck.texts import CorpusTexts
 from synth.template.html.describe import describe

@@ -25,6 +25,10 @@ TRIES = 8
 SHRINK = (1.0, 0.92, 0.85, 0.78)  # of the design's size, when longer texts are not to be had
 SMALLEST = {"zh-Hans": 15, "en": 17}  # pixels to the em: 12 pixels of a hanzi, or of a capital
 MOST_PARAGRAPHS = 12
+OTHERS = 6  # tries for a text that is not on the slide yet
+_ONCE = frozenset(
+    {"dish", "skill", "heading", "title", "subtitle", "course", "name", "sentence", "point", "job", "company"}
+)
 _TITLES = ("title", "subtitle", "heading")
 
 
@@ -49,9 +53,10 @@ class Filler:
     def fill(self, scene: Scene, rng: np.random.Generator) -> tuple[Filled, ...]:
         """Fill every frame, in the slide's order, and write it into its XML. Raises DeckError."""
         cells: dict[int, str] = {}
-        return tuple(self._frame(frame, rng, cells) for frame in scene.frames)
+        said: set[str] = set()
+        return tuple(self._frame(frame, rng, cells, said) for frame in scene.frames)
 
-    def _frame(self, frame: Frame, rng: np.random.Generator, cells: dict[int, str]) -> Filled:
+    def _frame(self, frame: Frame, rng: np.random.Generator, cells: dict[int, str], before: set[str]) -> Filled:
         if frame.width * self.scale < 8 or frame.height * self.scale < 8:
             raise DeckError("no room", f"{frame.name or frame.role}: a box of no size")
         patterns = self._patterns(frame, rng)
@@ -63,7 +68,7 @@ class Filler:
                 replace(a, units=max(4, round(a.units * (1.0, 1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3)[attempt])))
                 for a in asks
             ]
-            said = [answer(a, rng, self.cast.language, self.texts, self.page) for a in asked]
+            said = [self._new(a, rng, before) for a in asked]
             fixed = all(is_fixed(a.pattern) and a.pattern for a in asks)
             sizes = SHRINK if fixed or attempt >= TRIES // 2 else SHRINK[:1] if attempt < 2 else SHRINK[:3]
             for share in sizes:
@@ -74,10 +79,20 @@ class Filler:
                     reason = str(error)
                     continue
                 write(frame, patterns, written, self._fonts(written), self.scale)
+                before.update(said)
                 return Filled(frame, lines)
             if fixed:
                 break
         raise DeckError("no text fits", f"{frame.name or frame.role}: {reason}")
+
+    def _new(self, ask: Ask, rng: np.random.Generator, before: set[str]) -> str:
+        """A text that does not stand on the slide yet, as far as there are some to choose from."""
+        said = answer(ask, rng, self.cast.language, self.texts, self.page)
+        for _ in range(OTHERS if ask.role in _ONCE else 0):
+            if said not in before:
+                break
+            said = answer(ask, rng, self.cast.language, self.texts, self.page)
+        return said
 
     def _box(self, frame: Frame) -> tuple[float, float]:
         width, height = frame.width * self.scale, frame.height * self.scale

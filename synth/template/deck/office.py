@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from synth.geometry import IDENTITY
 from synth.placed import Placed
 from synth.template.deck.errors import DeckError
-from synth.template.deck.read import Sheets
 from synth.template.deck.render import Rendered
+from synth.template.deck.sheets import Sheets
 from synth.template.deck.source import BROKEN, Source, open_presentation
 from synth.template.deck.xml import Element, P, R
 from warehouse.errors import MissingDependency

@@ -35,6 +35,7 @@ _TOLD = {
     "figure": "number",
     "clock": "date",
     "era": "date",
+    "day": "date",
     "span": "date",
     "cell": "label",
 }

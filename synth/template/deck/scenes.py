@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synth.captions import colour_name
 from synth.template.deck.colour import Palette
-from synth.template.deck.read import Sheets
+from synth.template.deck.sheets import Sheets
 
 Words = dict[str, str]
 

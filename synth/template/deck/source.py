@@ -13,8 +13,8 @@ from pptx.exc import PythonPptxError
 
 from synth.template.deck.errors import DeckError
 from synth.template.deck.placeholders import ROLES, kind, placeholder
-from synth.template.deck.read import Sheet, Sheets
 from synth.template.deck.safety import check, read_deck
+from synth.template.deck.sheets import Sheet, Sheets
 from synth.template.deck.theme import read_theme
 from synth.template.deck.xml import Element, child, etree, q
 

@@ -46,7 +46,7 @@ def framed(page: Page, v: int) -> None:
         for y in (0.042 * ratio, 1 - 0.092 * ratio):
             page.decor("rect", (x, y, 0.05, 0.05 * ratio), "accent1@30")
     _lines(page, v, 0.14, 0.72, "ctr")
-    page.text("{date}", (0.12, 0.78, 0.24, 0.06), 16, "tx1", "ctr", "b")
+    page.text("{day}", (0.12, 0.78, 0.24, 0.06), 16, "tx1", "ctr", "b")
     page.decor("line", (0.12, 0.85, 0.24, 0), line="tx1@60", width=1)
     page.text("{=Date|日期}", (0.12, 0.86, 0.24, 0.05), 13, "tx1@80", "ctr", "ctr")
     page.text("{name}", (0.64, 0.78, 0.24, 0.06), 16, "tx1", "ctr", "b")
@@ -62,7 +62,7 @@ def ribboned(page: Page, v: int) -> None:
     page.decor("rect", (0.985, 0, 0.015, 1), "accent1")
     _seal(page, 0.03, 0.3, 0.14, "accent2")
     _lines(page, v, 0.27, 0.66, "l")
-    page.text("{date}", (0.27, 0.8, 0.28, 0.07), 16, "tx1", anchor="ctr")
+    page.text("{day}", (0.27, 0.8, 0.28, 0.07), 16, "tx1", anchor="ctr")
     page.text("{name}", (0.63, 0.8, 0.3, 0.07), 16, "tx1", "r", "ctr")
     page.decor("line", (0.27, 0.78, 0.66, 0), line="accent2", width=1.25)
 
@@ -74,7 +74,7 @@ def arched(page: Page, v: int) -> None:
     page.decor("rtTriangle", (0.66, 0, 0.34, 0.38), "accent1", turn=180)
     page.decor("rtTriangle", (0.75, 0, 0.25, 0.28), "accent2", turn=180)
     _lines(page, v, 0.14, 0.72, "ctr")
-    page.text("{date}", (0.36, 0.78, 0.28, 0.06), 16, "tx1", "ctr", "ctr")
+    page.text("{day}", (0.36, 0.78, 0.28, 0.06), 16, "tx1", "ctr", "ctr")
     page.text("{name}", (0.36, 0.845, 0.28, 0.06), 16, "tx1", "ctr", "ctr")
 
 

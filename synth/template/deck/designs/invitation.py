@@ -46,7 +46,7 @@ def formal(page: Page, v: int) -> None:
     page.place("title", (0.12, 0.23, 0.76, 0.22), 44, "{title}", "tx2", "ctr", "ctr", bold=True)
     _rule(page, 0.49)
     page.place("subtitle", (0.16, 0.525, 0.68, 0.09), 19, "{subtitle}", "tx1", "ctr", "ctr")
-    page.text("{date}", (0.15, 0.65, 0.7, 0.075), 22, "tx2", "ctr", "ctr", True)
+    page.text("{day}", (0.15, 0.65, 0.7, 0.075), 22, "tx2", "ctr", "ctr", True)
     page.text("{place}", (0.15, 0.735, 0.7, 0.065), 17, "tx1", "ctr", "ctr")
     page.text("{=Hosted by|主办人}  {name}", (0.2, 0.82, 0.6, 0.06), 15, "tx1@85", "ctr", "ctr")
 
@@ -59,7 +59,7 @@ def letter(page: Page, v: int) -> None:
     page.text("{=Dear|尊敬的} {name}{=,|：}", (0.14, 0.335, 0.7, 0.07), 19, "tx1", anchor="ctr", bold=True)
     page.place("body", (0.14, 0.42, 0.72, 0.27), 18, ["{sentence:50-90}"], "tx1", spacing=120)
     page.text(
-        ["{=Date|时间}{=: |：}{date}", "{=Venue|地点}{=: |：}{place}"],
+        ["{=Date|时间}{=: |：}{day}", "{=Venue|地点}{=: |：}{place}"],
         (0.14, 0.71, 0.5, 0.16),
         16,
         "tx2",
@@ -78,7 +78,7 @@ def band(page: Page, v: int) -> None:
     page.text("{=Save the Date|敬请光临}", (0.1, 0.1, 0.8, 0.09), 24, "bg1", "ctr", "ctr", spc=3)
     page.place("title", (0.08, 0.29, 0.84, 0.18), 42, "{title}", "tx2", "ctr", "ctr", bold=True)
     page.place("subtitle", (0.12, 0.48, 0.76, 0.085), 18, "{subtitle}", "tx1", "ctr", "ctr")
-    page.text("{date}", (0.1, 0.67, 0.8, 0.08), 24, "bg1", "ctr", "ctr", True)
+    page.text("{day}", (0.1, 0.67, 0.8, 0.08), 24, "bg1", "ctr", "ctr", True)
     page.text("{place}", (0.1, 0.76, 0.8, 0.065), 18, "bg1", "ctr", "ctr")
     page.text("{=RSVP|回复请联系}  {phone}", (0.1, 0.86, 0.8, 0.055), 15, "bg1", "ctr", "ctr")
 

@@ -128,7 +128,7 @@ def questions(page: Page, v: int) -> None:
     _title(page, v)
     page.place("body", (0.1, 0.26, 0.82, 0.44), 20, ["{sentence:18-46*3-3}"], bullet="1.", after=12)
     page.text(
-        "{=Due|截止}: {date}",
+        "{=Due: |截止：}{day}",
         (0.1, 0.76, 0.4, 0.1),
         17,
         "bg1",

@@ -22,7 +22,7 @@ def _title(page: Page, v: int, size: float = 30) -> None:
 
 
 def _foot(page: Page) -> None:
-    page.text("{name} · {date}", FOOT, 12, "tx1@75", anchor="ctr")
+    page.text("{name} · {day}", FOOT, 12, "tx1@75", anchor="ctr")
     page.text("{page}", (0.84, 0.925, 0.1, 0.045), 12, "tx1@75", "r", "ctr")
 
 
@@ -34,14 +34,14 @@ def cover(page: Page, v: int) -> None:
         page.place("title", (0.44, 0.22, 0.5, 0.3), 40, "{title}", "tx2", anchor="b", bold=True)
         page.decor("rect", (0.44, 0.555, 0.09, 0.012), "accent2")
         page.place("subtitle", (0.44, 0.6, 0.5, 0.14), 20, "{subtitle}", "tx1@85")
-        page.text("{name}  |  {date}", (0.44, 0.84, 0.5, 0.06), 14, "tx1@80")
+        page.text("{name}  |  {day}", (0.44, 0.84, 0.5, 0.06), 14, "tx1@80")
     elif v == 1:
         page.back("accent1", "accent1:75", 45)
         page.decor("rect", (0.06, 0.1, 0.88, 0.8), line="bg1@55", width=1.5)
         page.place("title", (0.12, 0.24, 0.76, 0.26), 44, "{title}", "bg1", "ctr", "b", bold=True)
         page.decor("line", (0.4, 0.54, 0.2, 0), line="bg1", width=2)
         page.place("subtitle", (0.15, 0.57, 0.7, 0.12), 20, "{subtitle}", "bg1", "ctr")
-        page.text("{place}   {date}", (0.15, 0.76, 0.7, 0.07), 14, "bg1", "ctr")
+        page.text("{place}   {day}", (0.15, 0.76, 0.7, 0.07), 14, "bg1", "ctr")
     else:
         page.decor("rtTriangle", (0, 0.42, 0.55, 0.58), "bg2")
         page.decor("rtTriangle", (0, 0.66, 0.3, 0.34), "accent1")
@@ -49,7 +49,7 @@ def cover(page: Page, v: int) -> None:
         page.place("title", (0.09, 0.13, 0.76, 0.26), 44, "{title}", "tx1", anchor="b", bold=True)
         page.place("subtitle", (0.09, 0.42, 0.62, 0.1), 20, "{subtitle}", "accent1" if not page.tall else "tx1")
         page.text("{name}", (0.55, 0.8, 0.39, 0.06), 15, "tx1", "r")
-        page.text("{date}", (0.55, 0.87, 0.39, 0.06), 14, "tx1@80", "r")
+        page.text("{day}", (0.55, 0.87, 0.39, 0.06), 14, "tx1@80", "r")
 
 
 def agenda(page: Page, v: int) -> None:
