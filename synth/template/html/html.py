@@ -115,7 +115,9 @@ class Html:
         choice = palettes()[: -1 if page.kind == "ui" else None]  # a whole screen is not vermilion
         colours = choice[int(rng.integers(len(choice)))]
         size = page.sizes[int(rng.integers(len(page.sizes)))]
-        scale = round(float(rng.uniform(*_scales(page, size, self.longest))), 3)
+        low, high = _scales(page, size, self.longest)
+        # Coprime to ten: a whole number of CSS pixels never ends on half a pixel, which floats round either way.
+        scale = round(min(round(float(rng.uniform(low, high)), 3), high - 0.001) + 0.0007, 4)
         variables = _variables(rng, colours)
         corpus = open_corpus(self.corpora)
         writer = Writer(language, other, lambda r, tag, a, b: corpus.pick(r, _tag(tag), a, b).text)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Colour = tuple[int, int, int]
-BODY, LARGE = 4.5, 3.2  # contrast of text with its ground: WCAG 2.2, 1.4.3, for body text and for large text
+BODY = 4.5  # contrast of text with its ground: WCAG 2.2, 1.4.3
 
 #: name (en, zh): ground, surface, ink, three accents. Chosen by eye; contrast is mended by `derived`.
 CURATED: tuple[tuple[str, str, str], ...] = (
@@ -58,10 +59,11 @@ def derived(english: str, chinese: str, ground: Colour, surface: Colour, ink: Co
     that ink can be read on, `on-accent` what can be read on the accent (which gives way where nothing can)."""
     dark = luminance(ground) < 0.2
     colours: dict[str, Colour] = {"ground": ground, "surface": surface, "ink": ink}
-    worst = surface if dark else ground
-    colours["muted"] = readable(mixed(ink, ground, 0.42), worst, ink, BODY)
-    colours["strong"] = readable(accents[0], worst, ink, BODY)
-    colours["soft"] = mixed(surface, accents[0], 0.14 if not dark else 0.18)
+    grounds = (ground, surface)
+    colours["muted"] = readable(mixed(ink, ground, 0.42), grounds, ink)
+    colours["strong"] = readable(accents[0], grounds, ink)
+    away_from_ink = (0, 0, 0) if luminance(ink) > luminance(surface) else (255, 255, 255)
+    colours["soft"] = readable(mixed(surface, accents[0], 0.14 if not dark else 0.18), (ink,), away_from_ink)
     colours["line"] = mixed(ground, ink, 0.16)
     colours["faint"] = mixed(ground, ink, 0.06)
     dark_text, light_text = (ground, ink) if dark else (ink, surface)
@@ -70,16 +72,16 @@ def derived(english: str, chinese: str, ground: Colour, surface: Colour, ink: Co
         light = contrast(light_text, accent)
         text = light_text if light >= BODY or light >= contrast(dark_text, accent) else dark_text
         away = (0, 0, 0) if luminance(text) > luminance(accent) else (255, 255, 255)
-        colours[f"accent{suffix}"] = readable(accent, text, away, BODY)
+        colours[f"accent{suffix}"] = readable(accent, (text,), away)
         colours[f"on-accent{suffix}"] = text
     return Palette(english, chinese, dark, colours)
 
 
-def readable(colour: Colour, against: Colour, towards: Colour, least: float) -> Colour:
-    """The colour, moved towards another as little as gives it a contrast of `least` (or all the way)."""
+def readable(colour: Colour, against: Sequence[Colour], towards: Colour) -> Colour:
+    """The colour, moved towards another as little as gives it the contrast of body text (or all the way)."""
     for step in range(21):
         moved = mixed(colour, towards, step / 20)
-        if contrast(moved, against) >= least:
+        if all(contrast(moved, other) >= BODY for other in against):
             return moved
     return towards
 

@@ -62,7 +62,9 @@ def placed(told: Mapping[str, Any], scale: float, typefaces: Mapping[str, Typefa
     )
 
 
-def inked(key: FaceKey, character: str, style: Mapping[str, Any], advance: Box, scale: float, snapped: bool) -> Box | None:
+def inked(
+    key: FaceKey, character: str, style: Mapping[str, Any], advance: Box, scale: float, snapped: bool
+) -> Box | None:
     """Bounds of the ink in image pixels; None where there is none. `advance` (x, y, width, height) in CSS pixels.
 
     In these Chromium rounds a face's ascent and the top of a line (half a pixel goes down), and centres a vertical line

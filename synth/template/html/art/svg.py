@@ -37,8 +37,5 @@ def mix(colour: str, other: str, percent: float) -> str:
 def smooth(points: Sequence[tuple[float, float]]) -> str:
     """A path through points, rounded by quadratic curves between their middles."""
     start = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-    curves = [
-        f"Q{x:.1f} {y:.1f} {(x + u) / 2:.1f} {(y + v) / 2:.1f}"
-        for (x, y), (u, v) in pairwise(points[1:])
-    ]
+    curves = [f"Q{x:.1f} {y:.1f} {(x + u) / 2:.1f} {(y + v) / 2:.1f}" for (x, y), (u, v) in pairwise(points[1:])]
     return start + "".join(curves) + f"L{points[-1][0]:.1f} {points[-1][1]:.1f}"
