@@ -53,6 +53,15 @@ class Ledger:
         self.counts[character, font] += times
         self.loads[font] += times
 
+    def spread(self, character: int, counts: NDArray[np.int64], font: int) -> bool:
+        """Whether times by font (fonts,), and once more in this one, are in fonts, families and kinds enough."""
+        drawn = counts > 0
+        drawn[font] = True
+        least = int(self.least[character])
+        able = self.cast.draws[character]
+        groups = (np.arange(len(drawn)), self.cast.families, self.cast.kinds)
+        return all(len(set(g[drawn].tolist())) >= min(least, len(set(g[able].tolist()))) for g in groups)
+
     def kept(self) -> tuple[NDArray[np.int64], ...]:
         """What it is now, for `restore`."""
         return self.need.copy(), self.counts.copy(), self.loads.copy()

@@ -24,8 +24,9 @@ class LevelReach:
 
 @dataclass(frozen=True)
 class Reach:
-    """`bound`: images that the wanted times of what can be drawn would fill; `images` does without the flattened ones.
-    `text_share`, `word_share`: of the characters on these, those on pages of sentences, and of words."""
+    """`images` does without the flattened ones. `bound`: images that the wanted times of what can be drawn would fill,
+    and no fewer than fonts are wanted. `text_share`, `word_share`: of the characters on these, those on pages of
+    sentences, and of words."""
 
     images: int
     flattened: int
@@ -54,7 +55,8 @@ def reach(plan: Plan) -> Reach:
     undrawn = "".join(c for c in plan.wanted if not times[c])
     images = sum(made != "flattened" for _, made, _ in plan.pages)
     total = sum(n for c, n in plan.wanted.items() if times[c])
-    bound = -(-total // plan.per_image)
+    fewest = max((min(plan.fonts_each, len(faces[c]), n) for c, n in plan.wanted.items() if times[c]), default=0)
+    bound = max(fewest, -(-total // plan.per_image))
     by_level: dict[int | None, list[str]] = {}
     for c in plan.wanted:
         by_level.setdefault(level_of(c), []).append(c)

@@ -56,7 +56,7 @@ def _shuffled(characters: list[int], rng: np.random.Generator) -> list[int]:
 
 def _merged(ledger: Ledger, pages: list[tuple[int, list[int]]], per_image: int) -> list[tuple[int, list[int]]]:
     """Half-empty pages emptied into one another, the smallest first, as far as other fonts draw their characters and
-    each stays in as many fonts as it must."""
+    each stays in as many fonts, families and kinds, as it must."""
     full = [page for page in pages if len(page[1]) == per_image]
     rest = sorted((page for page in pages if len(page[1]) < per_image), key=lambda page: (len(page[1]), page[0]))
     kept: list[tuple[int, list[int]]] = []
@@ -90,9 +90,8 @@ def _moves(
         for n, (other, held) in enumerate(others):
             if room[n] <= 0 or other == font or not ledger.cast.draws[character, other]:
                 continue
-            fonts = int((now > 0).sum()) + int(now[other] == 0)
             offered = (character in held, int(room[n]), n)  # rather a page that does not have it, and a fuller one
-            if fonts >= ledger.least[character] and (best is None or offered < best):
+            if (best is None or offered < best) and ledger.spread(character, now, other):
                 best = offered
         if best is None:
             return None

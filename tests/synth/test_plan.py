@@ -105,6 +105,13 @@ def test_half_empty_pages_are_put_together() -> None:
     assert len(plan) <= 4
 
 
+def test_pages_put_together_stay_in_several_families() -> None:
+    book = FakeBook(dict.fromkeys(("A1", "A2", "B1", "A3", "C1", "C2", "B2"), HAN))
+    plan = make_plan(book, wanted={HAN[0]: 5, HAN[1]: 5, HAN[2]: 2}, fonts=3, per_image=40)
+    assert len(plan) == reach(plan).bound == 3
+    assert {name[0] for name in shown(plan)[1][HAN[0]]} == {"A", "B", "C"}
+
+
 def test_rare_characters_get_all_fonts_that_draw_them_and_are_told() -> None:
     rare, none = HAN[500:510], "𠀀"
     book = FakeBook({"Full": HAN, "Half": HAN[:500], "Other": HAN[:500], "More": HAN[:510]})
