@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 pytest.importorskip("pptx")
 
 from synth.sample import Rejected, Sample
+from synth.template.deck import deck as module
 from synth.template.deck import office
 from synth.template.deck.deck import BATCH, Deck
 from warehouse.errors import MissingDependency
@@ -45,6 +47,21 @@ def test_both_renderers_agree_on_where_text_stands() -> None:
     assert np.median(offsets) < 0.005
     assert np.quantile(offsets, 0.9) < 0.03
     assert np.mean(same_lines) > 0.95
+
+
+@needs_office
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("GLYPHMILL_SOAK"), reason="another start of LibreOffice: make soak")
+def test_libreoffice_draws_what_ours_does_not(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = shared_data / "pptx" / "apache_poi" / "pie-chart.pptx"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    monkeypatch.setattr(module, "BATCH", 1)
+    assert isinstance(Deck(decks=(str(path),)).draw(1, 0), Rejected)
+    drawn = Deck(decks=(str(path),), renderer="libreoffice").draw(1, 0)
+    assert isinstance(drawn, Sample)
+    assert drawn.facts["left_out"] == ["a chart"]
+    assert len(np.unique(drawn.image.reshape(-1, 3), axis=0)) > 50
 
 
 def test_without_libreoffice_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

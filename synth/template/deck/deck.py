@@ -130,7 +130,7 @@ class Deck:
     def _filled(self, rng: np.random.Generator, language: str) -> Prepared:
         chosen = self._choose(rng, language)
         sheets = chosen.source.sheets(chosen.page)
-        scene = read_scene(sheets)
+        scene = read_scene(sheets, strict=self.renderer == "own")
         if not scene.frames:
             raise DeckError("no text", "a slide without a place for text")
         width, height = self._size(rng, scene)

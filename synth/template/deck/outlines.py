@@ -26,6 +26,7 @@ class Path:
 
 Adjust = Mapping[str, float]
 _Points = list[tuple[float, float]]
+_Maker = Callable[[float, float, Adjust], _Points]
 
 
 def arc(cx: float, cy: float, rx: float, ry: float, start: float, sweep: float) -> _Points:
@@ -202,13 +203,22 @@ def _corner(w: float, h: float, a: Adjust) -> _Points:
     return [(0, 0), (stem, 0), (stem, h - foot), (w, h - foot), (w, h), (0, h)]
 
 
-def _callout(w: float, h: float, a: Adjust) -> _Points:
-    """A rectangle whose bottom or top edge runs out to a point."""
-    px, py = w / 2 + w * a.get("adj1", -20833) / 100000, h / 2 + h * a.get("adj2", 62500) / 100000
-    left, right = (w * 7 / 12, w * 10 / 12) if px > w / 2 else (w * 2 / 12, w * 5 / 12)
-    if py > h / 2:
-        return [(0, 0), (w, 0), (w, h), (right, h), (px, py), (left, h), (0, h)]
-    return [(0, 0), (left, 0), (px, py), (right, 0), (w, 0), (w, h), (0, h)]
+def _callout(round_: bool) -> _Maker:
+    """A rectangle, its corners round or not, whose bottom or top edge runs out to a point."""
+
+    def made(w: float, h: float, a: Adjust) -> _Points:
+        px, py = w / 2 + w * a.get("adj1", -20833) / 100000, h / 2 + h * a.get("adj2", 62500) / 100000
+        left, right = (w * 7 / 12, w * 10 / 12) if px > w / 2 else (w * 2 / 12, w * 5 / 12)
+        r = min(w, h) * a.get("adj3", 16667) / 100000 if round_ else 0.0
+        ring = _cornered(w, h, (r, r, r, r), round_)
+        below = py > h / 2
+        tip = [(right, h), (px, py), (left, h)] if below else [(left, 0.0), (px, py), (right, 0.0)]
+        edge = h if below else 0.0
+        on = [math.isclose(y, edge, abs_tol=1e-6 * max(h, 1.0)) for _, y in ring]
+        at = next((i for i in range(len(ring)) if on[i] and on[(i + 1) % len(ring)]), 0)
+        return ring[: at + 1] + tip + ring[at + 1 :]
+
+    return made
 
 
 def _pie(w: float, h: float, a: Adjust) -> _Points:
@@ -236,7 +246,6 @@ def _rect(w: float, h: float, _: Adjust) -> _Points:
     return [(0, 0), (w, 0), (w, h), (0, h)]
 
 
-_Maker = Callable[[float, float, Adjust], _Points]
 _CLOSED: dict[str, _Maker] = {
     **dict.fromkeys(("rect", "flowChartProcess", "actionButtonBlank"), _rect),
     **dict.fromkeys(("roundRect", "flowChartAlternateProcess"), _round_rect),
@@ -271,7 +280,8 @@ _CLOSED: dict[str, _Maker] = {
     "trapezoid": _trapezoid,
     **dict.fromkeys(("plus", "mathPlus"), _plus),
     "corner": _corner,
-    "wedgeRectCallout": _callout,
+    "wedgeRectCallout": _callout(False),
+    "wedgeRoundRectCallout": _callout(True),
     "pie": _pie,
 }
 _OPEN: dict[str, _Maker] = {

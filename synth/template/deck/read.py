@@ -23,9 +23,10 @@ _REFUSED = {"chart": "a chart", "chartex": "a chart", "diagram": "SmartArt", "ol
 _SHAPES = ("sp", "pic", "cxnSp", "grpSp", "graphicFrame", "contentPart", "AlternateContent")
 
 
-def read_scene(sheets: Sheets) -> Scene:
-    """Raises DeckError where something on the slide cannot be drawn."""
-    reader = _Reader(sheets)
+def read_scene(sheets: Sheets, strict: bool = True) -> Scene:
+    """Raises DeckError where something on the slide cannot be drawn; where another renderer draws it, `strict` is
+    False, and what has no text of its own to fill is left out and named."""
+    reader = _Reader(sheets, strict)
     items: list[Drawing | Frame] = []
     behind = flag(sheets.slide.root, "showMasterSp", True)
     if behind and flag(sheets.layout.root, "showMasterSp", True):
@@ -37,11 +38,23 @@ def read_scene(sheets: Sheets) -> Scene:
 
 
 class _Reader:
-    def __init__(self, sheets: Sheets) -> None:
-        self.sheets, self.theme = sheets, sheets.theme
+    def __init__(self, sheets: Sheets, strict: bool) -> None:
+        self.sheets, self.theme, self.strict = sheets, sheets.theme, strict
         self.left_out: list[str] = []
 
     def background(self) -> Fill:
+        try:
+            return self._background()
+        except DeckError as error:
+            self._leave_out(error)
+            return Tone(self.theme.palette.named("bg1", None))
+
+    def _leave_out(self, error: DeckError) -> None:
+        if self.strict or error.reason not in ("cannot draw", "missing media"):
+            raise error
+        self.left_out.append(error.detail)
+
+    def _background(self) -> Fill:
         for sheet in (self.sheets.slide, self.sheets.layout, self.sheets.master):
             held = child(sheet.root, "p:cSld", "p:bg")
             if held is None:
@@ -108,7 +121,9 @@ class _Reader:
         data = child(frame, "a:graphic", "a:graphicData")
         uri = data.get("uri", "") if data is not None else ""
         if uri != TABLE:
-            raise DeckError("cannot draw", next((v for k, v in _REFUSED.items() if k in uri), f"content of {uri}"))
+            named = next((v for k, v in _REFUSED.items() if k in uri), f"content of {uri}")
+            self._leave_out(DeckError("cannot draw", named))
+            return
         xfrm = child(frame, "p:xfrm")
         if xfrm is None or data is None:
             raise DeckError("broken XML", "a table without a place")
@@ -129,10 +144,13 @@ class _Reader:
         w, h, matrix = placed(xfrm, place)
         geometry = next((g for e in held if (g := first(e, ("a:prstGeom", "a:custGeom"))) is not None), None)
         if local(shape) == "pic" or not self._empty(shape, ph):
-            drawing, left_out = drawing_of(self.theme, shape, held, place, sheet, (w, h, matrix), geometry)
-            self.left_out += left_out
-            if drawing is not None:
-                yield drawing
+            try:
+                drawing, left_out = drawing_of(self.theme, shape, held, place, sheet, (w, h, matrix), geometry)
+                self.left_out += left_out
+                if drawing is not None:
+                    yield drawing
+            except DeckError as error:
+                self._leave_out(error)
         body = child(shape, "p:txBody")
         if body is not None and not (ph is not None and ROLES.get(kind(ph)) == "picture"):
             frame = frame_of(self.sheets, shape, body, above, ph, (w, h), unmirrored(xfrm, place, w, h), geometry)
