@@ -14,6 +14,7 @@ _LOOSE_JOINER = re.compile("(?<![^\x00-\u02af])[\u200c\u200d]+|[\u200c\u200d]+(?
 _SPACES = re.compile("  +")
 _BROKEN = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff\ud800-\udfff]")
 _GARBLED = re.compile("锟斤拷|烫烫烫|(?:[ÃÂ][\u0080-\u00bf]){2}")  # of a text that was decoded wrongly and saved
+_GAPS = re.compile("[□■▢▯〓\u2ff0-\u2fff]|\\?{3}|？{3}")  # for characters that were lost, or could not be typed
 _PRESENTED = re.compile("[\ufb50-\ufd3d\ufd50-\ufdff\ufe70-\ufefc]")
 _ADDRESS = re.compile(r"\.(?:com|org|net|edu|gov|cn|io)\b", re.I)
 _MARKUP = re.compile(
@@ -66,6 +67,8 @@ def _fault(text: str) -> str | None:
     if not text.isascii():
         if _BROKEN.search(text) or _GARBLED.search(text):
             return "broken characters"
+        if _GAPS.search(text):
+            return "gaps"
         if _PRESENTED.search(text):
             return "Arabic presentation forms"
     if "://" in text or "www." in text or "@" in text or _ADDRESS.search(text):

@@ -50,6 +50,7 @@ class Corpus:
         self._reach = store.reach()
         self._indices: dict[str, _Index] = {}
         self._weights: dict[str, NDArray[np.int64]] = {}
+        self._listed: dict[str, list[str]] = {}
         self._lacking: set[tuple[str, tuple[int, int], bool]] = set()
 
     @cached_property
@@ -146,7 +147,9 @@ class Corpus:
                 if found is not None:
                     return found
             self._lacking.add((language, limits, breaks))
-        fitting = [word for word in sorted(self.words(language)) if limits[0] <= len(word) <= limits[1]]
+        if language not in self._listed:
+            self._listed[language] = sorted(self.words(language))
+        fitting = [word for word in self._listed[language] if limits[0] <= len(word) <= limits[1]]
         if fitting:
             word = fitting[int(rng.integers(len(fitting)))]
             return Text(word, language, "a list of words", stratum(word))

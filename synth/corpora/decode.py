@@ -59,14 +59,16 @@ def _legacy(data: bytes, wrong: int, name: str | Path) -> str:
     """GB18030 or Big5, taken only where all of it decodes and it reads as Chinese of that code set and not the other:
     both accept most bytes of one another and of Korean and Japanese code sets, and give other characters for them."""
     texts: dict[str, str] = {}
-    for codec in ("gb18030", "big5"):
-        try:
-            texts[codec] = data.decode(codec)
-        except UnicodeDecodeError:
-            continue
-    likely = {codec: _likeness(text) for codec, text in texts.items()}
-    best = max(likely, key=lambda codec: likely[codec], default=None)
-    others = [score for codec, score in likely.items() if codec != best]
+    for known, variants in (("GB18030", ("gb18030",)), ("Big5", ("big5", "cp950", "big5hkscs"))):
+        for codec in variants:
+            try:
+                texts[known] = data.decode(codec)
+                break
+            except UnicodeDecodeError:
+                continue
+    likely = {known: _likeness(text) for known, text in texts.items()}
+    best = max(likely, key=lambda known: likely[known], default=None)
+    others = [score for known, score in likely.items() if known != best]
     if best is not None and likely[best] >= 0.9 and all(score < likely[best] - 0.1 for score in others):
         return texts[best]
     raise UsageError(

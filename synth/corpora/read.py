@@ -34,6 +34,9 @@ _READERS: Mapping[str, Callable[[str, str], Iterator[Document]]] = {
 }
 
 
+LARGEST = 1_000_000_000  # bytes of a file
+
+
 @dataclass(frozen=True)
 class File:
     """A file to read. `name`: its path below the folder that was asked for; what it is sorted and told by."""
@@ -71,6 +74,9 @@ def find(paths: tuple[str, ...], skipped: Counter[str]) -> list[File]:
 def documents(file: File) -> Iterator[Document]:
     """What the file holds. Raises UsageError where it cannot be read, decoded or parsed, saying where."""
     try:
+        size = file.path.stat().st_size
+        if size > LARGEST:
+            raise UsageError(f"{file.path}: {size / 1e9:.1f} GB is more than is read at once: split the file")
         data = file.path.read_bytes()
     except OSError as error:
         raise UsageError(f"{file.path}: cannot be read: {error.strerror}") from error

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth.chance import chance
-from synth.corpora import kept
+from synth.corpora import kept, read
 from synth.corpora.clean import clean
 from synth.corpora.corpus import Corpus, open_corpus
 from synth.corpora.decode import decode
@@ -52,12 +52,13 @@ def texts(corpus: Corpus) -> list[str]:
         ("gb18030", ZH),
         ("gb2312", ZH),
         ("big5", HANT),
+        ("cp950", HANT + "墻恒裏粧嫺"),
     ],
 )
 def test_encodings_are_read_as_what_they_are(opened: Write, codec: str, text: str) -> None:
     corpus = opened("a.txt", text.encode(codec))
     assert texts(corpus) == [text]
-    assert list(corpus.languages) == ["zh-Hant" if text is HANT else "zh-Hans"]
+    assert list(corpus.languages) == ["zh-Hant" if text.startswith(HANT) else "zh-Hans"]
 
 
 KO = "모든 사람은 의견의 자유와 표현의 자유에 대한 권리를 가진다. 이러한 권리는 간섭없이 의견을 가질 자유를 포함한다."
@@ -179,7 +180,7 @@ def test_what_is_left_out_is_counted(opened: Write) -> None:
         "a.txt",
         f"{EN}\n\nSee https://example.org/a for more.\n\n* * * 12\n\n<div>left over</div> here\n\n"
         "All rights reserved by us.\n\n"
-        "haaaaaaaaa that was\n\n\u0627\ufe8d\ufedf\n\nbroken \ufffd here\n\n" + EN,
+        "haaaaaaaaa that was\n\n\u0627\ufe8d\ufedf\n\nbroken \ufffd here\n\n青□□長\n\n" + EN,
     )
     assert texts(corpus) == [EN]
     assert corpus.skipped == {
@@ -187,6 +188,7 @@ def test_what_is_left_out_is_counted(opened: Write) -> None:
         "paragraph: an address": 1,
         "paragraph: boilerplate": 1,
         "paragraph: broken characters": 1,
+        "paragraph: gaps": 1,
         "paragraph: markup": 1,
         "paragraph: no letters": 1,
         "paragraph: repeated characters": 1,
@@ -328,3 +330,9 @@ def test_a_large_corpus_is_kept_between_processes(tmp_path: Path, monkeypatch: p
     assert file.read_bytes() == before
     assert len(opened(text + "\nAnother one of them.\n")[1]) == 2
     assert len(opened(text + "\nAnd another one of them.\n")[1]) == 2  # the oldest goes
+
+
+def test_a_file_too_large_to_read_is_refused(opened: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "LARGEST", 10)
+    with pytest.raises(UsageError, match="more than is read at once: split the file"):
+        opened("a.txt", EN)
