@@ -166,8 +166,11 @@ def _plane(lab: Field, box: tuple[int, int, int, int], rough: float) -> Plane | 
     h = lab.shape[0]
     x0, y0, x1, y1 = box
     light, red, yellow = (float(v) for v in lab[y0:y1, x0:x1].reshape(-1, 3).mean(axis=0))
-    if light < 14 or (yellow < 124 and rough > 3.0 and y0 > 0.1 * h):
+    water = (yellow < 124 and rough > 3.0 and y0 > 0.1 * h) or (red < _GREEN and yellow < 133)
+    if light < 14 or water:
         return None
+    if light > 248 and rough < 1:  # burnt out: whatever is there, it is no wall
+        return "sky"
     if (
         light > 100
         and rough < 5

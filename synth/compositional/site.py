@@ -80,9 +80,10 @@ def _near(shape: tuple[int, int], rng: Generator) -> Site:
     width = height * aspect
     cx = w / 2 + float(rng.uniform(-1, 1)) * (0.46 * w - width / 2)
     cy = h / 2 + float(rng.uniform(-0.3, 0.8)) * (0.46 * h - height / 2)
-    yaw, roll = float(rng.normal(0, 0.03)), float(rng.normal(0, 0.008))
+    yaw, pitch, roll = float(rng.normal(0, 0.055)), float(rng.normal(0, 0.02)), float(rng.normal(0, 0.008))
     u, v = width / 2, height / 2
-    points = np.array([(-u, -v * (1 - yaw)), (u, -v * (1 + yaw)), (u, v * (1 + yaw)), (-u, v * (1 - yaw))])
+    near, far = u * (1 + pitch), u * (1 - pitch)
+    points = np.array([(-near, -v * (1 - yaw)), (near, -v * (1 + yaw)), (far, v * (1 + yaw)), (-far, v * (1 - yaw))])
     turned = points @ np.array([[1, roll], [-roll, 1]])
     return Site(np.clip(turned + np.array([cx, cy]), 2, (w - 2, h - 2)), aspect, "near", NEAR, "front")
 
@@ -142,7 +143,7 @@ def _posted(seen: Seen, shape: tuple[int, int], sky: Place | None, rng: Generato
         if busy > MOST_BUSY:
             return None
         cx, cy = cx_share * w, cy_share * h
-    yaw = float(rng.normal(0, 0.035))
+    yaw = float(rng.normal(0, 0.045))
     u, v = width / 2, height / 2
     corners = np.array([(-u, -v - u * yaw), (u, -v + u * yaw), (u, v - u * yaw), (-u, v + u * yaw)])
     quad = np.clip(corners + np.array([cx, cy]), 2, np.array([w - 2, h - 2]))
