@@ -65,26 +65,24 @@ class Placed:
             "fonts": list(self.fonts),
             "size": round(float(self.size), 2),
             "colour": self.colour,
-            "quad": _flat(self.quad()),
+            "quad": _flat(self.quad()[None])[0],
             "lines": self._spans(self.lines, self.line_quads()),
             "words": self._spans(self.words, self.word_quads()),
             "characters": [
-                {"start": int(s), "end": int(e), "quad": _flat(q)}
-                for s, e, q in zip(self.starts, self.ends, self.character_quads(), strict=True)
+                {"start": s, "end": e, "quad": q}
+                for s, e, q in zip(self.starts.tolist(), self.ends.tolist(), _flat(self.character_quads()), strict=True)
             ],
         }
 
     def _spans(self, groups: NDArray[np.int32], quads: Floats) -> list[dict[str, Any]]:
         numbers = np.unique(groups[groups >= 0])
         return [
-            {
-                "start": int(self.starts[groups == g].min()),
-                "end": int(self.ends[groups == g].max()),
-                "quad": _flat(quad),
-            }
-            for g, quad in zip(numbers, quads, strict=True)
+            {"start": int(self.starts[groups == g].min()), "end": int(self.ends[groups == g].max()), "quad": quad}
+            for g, quad in zip(numbers, _flat(quads), strict=True)
         ]
 
 
-def _flat(quad: Floats) -> list[float]:
-    return [round(float(v), 2) for v in quad.reshape(-1)]
+def _flat(quads: Floats) -> list[list[float]]:
+    """Quadrilaterals (n, 4, 2) as lists of eight numbers, all at once: a page has hundreds."""
+    rounded: list[list[float]] = np.round(quads.reshape(len(quads), 8), 2).tolist()
+    return rounded
