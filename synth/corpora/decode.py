@@ -27,6 +27,11 @@ _SAMPLE = 20_000
 _NON_ASCII = re.compile(r"[^\x00-\x7f]")
 _KANA = re.compile("[\u3041-\u30fa]")
 _HAN = re.compile(f"[{HAN}]")
+_SEVEN_BIT = re.compile(r"\x1b[$(]|~\{(?:[!-}]{2})+~\}")  # ISO-2022, HZ
+_UTF_7 = re.compile(r"(?<![A-Za-z])\+(?=[0-9/A-Z]*[a-z])(?=[0-9/a-z]*[A-Z])[A-Za-z0-9/]{3,}-?")
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_BETWEEN_LETTERS = re.compile(f"(?<=[A-Za-z])[{HAN}]+(?=[A-Za-z])|\\b[{HAN}](?=[a-z]{{2}})|(?<=[a-z]{{2}})[{HAN}]\\b")
+_FEWEST = 32  # Chinese characters; in fewer it cannot be told what they are
 _MARK_CHARACTERS = frozenset("　、。，；：？！“”‘’（）《》「」『』【】—…·～")
 
 
@@ -39,9 +44,17 @@ def decode(data: bytes, name: str | Path) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         return _legacy(data, error.start, name)
-    if "\0" in text[:4096]:
-        at = data.index(b"\0")
-        raise UsageError(f"{name}: byte {at} is zero: UTF-16 without its mark, or no text; save it as UTF-8")
+    sample = text[:_SAMPLE]
+    found = _SEVEN_BIT.search(sample)
+    for unreadable, share in ((_CONTROLS, 0.01), (_UTF_7, 0.3)):
+        if found is None and sum(len(part) for part in unreadable.findall(sample)) > share * len(sample):
+            found = unreadable.search(sample)
+    if found is not None:
+        at = len(text[: found.start()].encode("utf-8"))
+        raise UsageError(
+            f"{name}: byte {at} (0x{data[at]:02x}) begins what is no plain text: UTF-16 without its mark, "
+            f"ISO-2022, HZ, UTF-7 or no text at all; save it as UTF-8: iconv -f ENCODING -t UTF-8 FILE > NEW"
+        )
     return text
 
 
@@ -78,15 +91,21 @@ def _legacy(data: bytes, wrong: int, name: str | Path) -> str:
 
 
 def _likeness(text: str) -> float:
-    """0 to 1: share of the characters that common Chinese texts are written with; 0 where no frequent one is there."""
-    seen = _NON_ASCII.findall(text[:_SAMPLE])
+    """0 to 1: share of the characters that common Chinese texts are written with; 0 for what no Chinese text is like:
+    few characters, few different ones (letters of another script), hardly a frequent one, many within Latin words."""
+    sample = text[:_SAMPLE]
+    seen = _NON_ASCII.findall(sample)
     han = [c for c in seen if _HAN.match(c)]
-    if not han:
+    if len(han) < _FEWEST or len(set(han)) < 3 * len(han) ** 0.5:
         return 0.0
-    frequent = sum(c in _FREQUENT for c in han) / len(han)
-    if (len(han) >= 25 and frequent < 0.08) or sum(bool(_KANA.match(c)) for c in seen) > 0.1 * len(seen):
+    frequent = [c for c in han if c in _FREQUENT]
+    if len(frequent) < 0.08 * len(han) or len(set(frequent)) < 3:
         return 0.0
-    return float(sum(c in _common() or c in _MARK_CHARACTERS or "\uff01" <= c <= "\uff5e" for c in seen) / len(seen))
+    within = sum(map(len, _BETWEEN_LETTERS.findall(sample)))
+    if within > 0.1 * len(han) or sum(bool(_KANA.match(c)) for c in seen) > 0.1 * len(seen):
+        return 0.0
+    usual = sum(c in _common() or c in _MARK_CHARACTERS or "\uff01" <= c <= "\uff5e" for c in seen)
+    return float(usual / len(seen))
 
 
 @cache

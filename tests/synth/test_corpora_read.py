@@ -82,6 +82,29 @@ def test_no_other_encoding_is_taken_for_chinese(opened: Write, codec: str, text:
 
 
 @pytest.mark.parametrize(
+    ("text", "codecs"),
+    [
+        (JA * 4, "euc-jp shift_jis iso2022_jp gb2312 big5 utf-7"),
+        (KO * 4, "euc-kr cp949 johab utf-16-le utf-7"),
+        ("Все люди рождаются свободными и равными в своем достоинстве. " * 8, "koi8-r cp1251 gb2312 big5 euc-kr hz"),
+        ("Les élèves étaient là, près de la fenêtre où l'été déjà brûlait. " * 6, "latin-1 cp1252 gb18030 mac-roman"),
+        ("El año próximo será mejor para los niños y también para ti. " * 6, "latin-1 gb2312"),
+        ("يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق. " * 8, "iso-8859-6 cp1256"),
+        ("มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์ " * 8, "tis-620"),
+        (ZH * 4, "utf-16-be utf-32-le hz iso2022_jp euc-jp"),
+    ],
+)
+def test_what_is_written_in_another_way_is_refused_not_garbled(text: str, codecs: str) -> None:
+    for codec in codecs.split():
+        data = text.encode(codec, errors="ignore")
+        try:
+            found = decode(data, "x")
+        except UsageError:
+            continue
+        assert found == data.decode(codec), codec
+
+
+@pytest.mark.parametrize(
     "file", ["poems_zh/poet.tang.0.json", "poems_zh/ci.song.0.json", "sentences/zh_gsdsimp_dev.jsonl"]
 )
 def test_whole_files_survive_their_old_encodings(shared_data: Path, file: str) -> None:
@@ -108,7 +131,7 @@ def test_a_damaged_file_names_the_byte(opened: Write) -> None:
         opened("a.txt", b"a" * 40 + b"\xff" + ZH.encode())
     with pytest.raises(UsageError, match="is no UTF-16"):
         opened("b.txt", "水".encode("utf-16") + b"\x00")
-    with pytest.raises(UsageError, match=r"byte 1 is zero"):
+    with pytest.raises(UsageError, match=r"byte 1 \(0x00\) begins what is no plain text: UTF-16 without its mark"):
         opened("c.txt", "abc".encode("utf-16-le"))
 
 
