@@ -29,6 +29,7 @@ _ASPECTS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.3)
 _EDGE = 26.0  # step of brightness or colour, of 255, that counts as an edge
 _MOST_EDGES = 0.03
 _GREEN = 119.0  # of Lab's a, 0..255
+_EMPTY = 0.03  # share of edges below which a photograph shows little but sky, or a wall that fills it
 _MOST_SPREAD = 24.0  # standard deviation of the colours in a place
 
 
@@ -137,6 +138,7 @@ def _places(lab: Field, steps: Real, edges: Real) -> list[Place]:
             box = (int(x) * 4, int(y) * 4, int(x) * 4 + bw, int(y) * 4 + bh)
             found.append((float(score[y, x]), box, float(1 - spread[y, x] / _MOST_SPREAD), float(steep[y, x])))
     found.sort(reverse=True)
+    empty = float(edges.mean()) < _EMPTY
     kept: list[Place] = []
     boxes: list[tuple[int, int, int, int]] = []
     for _, box, even, rough in found:
@@ -145,6 +147,8 @@ def _places(lab: Field, steps: Real, edges: Real) -> list[Place]:
         boxes.append(box)
         x0, y0, x1, y1 = box
         plane = _plane(lab, box, rough)
+        if plane == "wall" and empty:
+            plane = "sky"
         if lab[y0:y1, x0:x1, 1].mean() < _GREEN:
             rough = max(rough, 9.0)  # grass, however far off
         if plane is not None:

@@ -67,7 +67,7 @@ class Compositional:
     longest: int = 1328
     most_characters: int = 120
     headed: float = 0.3
-    direct: float = 0.16
+    direct: float = 0.25
     poisson: float = 0.3
     near: float = 0.25
 

@@ -89,7 +89,7 @@ class Writer:
             min(level / 1.5, 240.0),
             upright=False,
         )
-        most = max(smallest, head.block.setting.size * float(rng.uniform(0.45, 0.62)))
+        most = max(smallest, head.block.setting.size * float(rng.uniform(0.5, 0.75)))
         text = set_text(
             body, font, self.book, language, rng, (wide_room, float(y1 - parted)), smallest, most, upright=False
         )
@@ -97,14 +97,18 @@ class Writer:
 
 
 def _joined(size: tuple[int, int], parts: list[tuple[Written, Room, str]]) -> Writing:
+    """The texts drawn one below the other, all of them in the middle of their rooms together."""
+    x0, y0, x1, _ = parts[0][1]
+    bottom = parts[-1][1][3]
+    blocks = [written.block for written, _, _ in parts]
+    taken = sum(block.height for block in blocks)
+    gap = min(0.6 * blocks[-1].setting.size, bottom - y0 - taken) if len(blocks) > 1 else 0.0
+    top = y0 + (bottom - y0 - taken - gap) / 2
     masks, placed = [], []
-    for written, (x0, y0, x1, y1), role in parts:
-        block = written.block
-        down = 0.5 if len(parts) == 1 else 0.7 if role == "heading" else 0.2
-        at = (x0 + (x1 - x0 - block.width) / 2, y0 + (y1 - y0 - block.height) * down)
-        mask, truth = draw_ink(block, size, at)
+    for block, (_, _, role) in zip(blocks, parts, strict=True):
+        mask, truth = draw_ink(block, size, (x0 + (x1 - x0 - block.width) / 2, top))
         masks.append(mask)
-        placed.append((truth, role))
+        placed.append(replace(truth, role=role))
+        top += block.height + gap
     whole = masks[0] if len(masks) == 1 else np.maximum(masks[0], masks[1])
-    truths = tuple(replace(truth, role=role) for truth, role in placed)
-    return Writing(whole, truths, parts[0][0], min(p[0].block.setting.size for p in parts))
+    return Writing(whole, tuple(placed), parts[0][0], min(block.setting.size for block in blocks))
