@@ -12,7 +12,8 @@ from synth.plan.plan import Made, Plan
 @dataclass(frozen=True)
 class LevelReach:
     """Characters of a level (None: of no level): wanted, drawn by some font, drawn as often as wanted, and in as many
-    fonts as wanted. `few`: those that are in fewer fonts, though in all that draw them."""
+    fonts as wanted. `few`: those that are in fewer fonts, though in all that draw them. `by_fonts`: how many of the
+    drawn ones are in so many fonts."""
 
     level: int | None
     wanted: int
@@ -20,6 +21,7 @@ class LevelReach:
     often: int
     in_fonts: int
     few: str
+    by_fonts: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,10 @@ def reach(plan: Plan) -> Reach:
         wide = [c for c in held if len(faces.get(c, ())) >= min(plan.fonts_each, plan.wanted[c])]
         few = "".join(c for c in held if times[c] and c not in set(wide))
         often = sum(times[c] >= plan.wanted[c] for c in held)
-        rows.append(LevelReach(level, len(held), sum(times[c] > 0 for c in held), often, len(wide), few))
+        by_fonts = Counter(len(faces[c]) for c in held if times[c])
+        rows.append(
+            LevelReach(level, len(held), by_fonts.total(), often, len(wide), few, tuple(sorted(by_fonts.items())))
+        )
     return Reach(
         images,
         len(plan.pages) - images,
@@ -93,7 +98,8 @@ def told(found: Reach, plan: Plan) -> list[str]:
         name = f"level {row.level}" if row.level else "others"
         lines.append(
             f"{name}: {row.wanted} characters, {row.drawn} drawn, {row.often} as often as wanted, "
-            f"{row.in_fonts} in {plan.fonts_each} fonts or more" + (f"; in fewer: {_some(row.few)}" if row.few else "")
+            f"{row.in_fonts} in {plan.fonts_each} fonts or more (by fonts: {_histogram(row.by_fonts)})"
+            + (f"; in fewer: {_some(row.few)}" if row.few else "")
         )
     if found.undrawn:
         lines.append(f"no font here draws {len(found.undrawn)}: {_some(found.undrawn)}")
@@ -103,3 +109,10 @@ def told(found: Reach, plan: Plan) -> list[str]:
 
 def _some(characters: str, most: int = 40) -> str:
     return characters if len(characters) <= most else f"{characters[:most]} and {len(characters) - most} more"
+
+
+def _histogram(by_fonts: tuple[tuple[int, int], ...], most: int = 6) -> str:
+    """The fewest fonts first; what is beyond `most` of them is put together."""
+    told = [f"{fonts}: {characters}" for fonts, characters in by_fonts[:most]]
+    beyond = by_fonts[most:]
+    return ", ".join([*told, *([f"{beyond[0][0]} and more: {sum(n for _, n in beyond)}"] if beyond else [])])

@@ -136,8 +136,9 @@ def test_fonts_are_spread_over_kinds() -> None:
 def test_sentences_come_before_runs_within_what_they_may_cost(tmp_path: Path) -> None:
     book = FakeBook({f"Font{n}": "".join(levels()) + "，。！？；：、“”…—《》" for n in range(6)})
     corpus = open_corpus(())
-    plain = make_plan(book, times=2, fonts=2)
-    plan = make_plan(book, corpus, times=2, fonts=2, most=1.1)
+    wanted = dict.fromkeys(levels()[0], 2)
+    plain = make_plan(book, wanted=wanted, fonts=2)
+    plan = make_plan(book, corpus, wanted=wanted, fonts=2, most=1.1)
     found = reach(plan)
     assert 1.0 <= reach(plain).ratio <= 1.01
     assert 1.0 <= found.ratio <= 1.11
@@ -147,7 +148,7 @@ def test_sentences_come_before_runs_within_what_they_may_cost(tmp_path: Path) ->
     assert first.made == "text"
     assert first.text.split("\n")[0] in paragraphs
     times = shown(plan)[0]
-    assert all(times[c] >= 2 for level in levels() for c in level)
+    assert all(times[c] >= 2 for c in wanted)
 
 
 def test_words_stand_between_sentences_and_runs(tmp_path: Path) -> None:
