@@ -265,9 +265,15 @@ def _font_settings(fonts: tuple[str, ...]) -> tempfile._TemporaryFileWrapper[str
     folders = [str((p if p.is_dir() else p.parent).resolve()) for p in map(Path, fonts)]
     listed = "".join(f"<dir>{escape(folder)}</dir>" for folder in folders)
     system = os.environ.get("FONTCONFIG_FILE", "/etc/fonts/fonts.conf")
-    plain = (("hinting", "<bool>false</bool>"), ("autohint", "<bool>false</bool>"), ("hintstyle", "<const>hintnone</const>"),
-             ("antialias", "<bool>true</bool>"), ("embeddedbitmap", "<bool>false</bool>"), ("rgba", "<const>none</const>"))  # fmt: skip
-    edits = "".join(f'<edit name="{name}" mode="assign">{value}</edit>' for name, value in plain)
+    plain = {
+        "hinting": "<bool>false</bool>",
+        "autohint": "<bool>false</bool>",
+        "hintstyle": "<const>hintnone</const>",
+        "antialias": "<bool>true</bool>",
+        "embeddedbitmap": "<bool>false</bool>",
+        "rgba": "<const>none</const>",
+    }
+    edits = "".join(f'<edit name="{name}" mode="assign">{value}</edit>' for name, value in plain.items())
     rules = "".join(f'<match target="{target}">{edits}</match>' for target in ("pattern", "font"))
     file = tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8")  # noqa: SIM115 - closed with the session
     file.write(

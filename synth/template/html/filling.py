@@ -96,10 +96,16 @@ def _share(root: html.HtmlElement, rng: Rng) -> None:
 
 def _write(element: html.HtmlElement, rng: Rng, writer: Writer, item: Item, said: list[str]) -> None:
     """Fills one element and what it holds; `item`: the repeated part that it stands in."""
-    number, outer = element.attrib.pop("data-item", None), None
-    if number is not None:
-        item = replace(item, number=int(number))
-        outer = writer.take_mark()
+    number = element.attrib.pop("data-item", None)
+    if number is None and element.tag != "html":
+        _write_inside(element, rng, writer, item, said)
+        return
+    outer = writer.take_mark()
+    _write_inside(element, rng, writer, replace(item, number=int(number or 0)), said)
+    _mark(element, rng, writer.take_mark(outer))  # a drawing may stand before the word that it belongs to
+
+
+def _write_inside(element: html.HtmlElement, rng: Rng, writer: Writer, item: Item, said: list[str]) -> None:
     value = element.attrib.pop("data-value", None)
     if value is not None:
         low, high = _numbers(element, value, 2)
@@ -130,8 +136,6 @@ def _write(element: html.HtmlElement, rng: Rng, writer: Writer, item: Item, said
     for child in list(element):
         if isinstance(child.tag, str):
             _write(child, rng, writer, item, said)
-    if number is not None or element.tag == "html":  # a drawing may stand before the word that it belongs to
-        _mark(element, rng, writer.take_mark(outer))
 
 
 def _mark(part: html.HtmlElement, rng: Rng, mark: str | None) -> None:

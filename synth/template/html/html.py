@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -66,8 +66,6 @@ class Html:
                 raise UsageError(f"the corpus has no text in {tag}; it has {', '.join(corpus.languages)}")
         started = browser(self.fonts)
         for page in self._all():
-            for size in page.sizes:
-                _scales(page, size, self.longest)
             if page.folder is not None:
                 try:
                     started.run(lambda s, page=page: _tried(s, page), seconds=USER_SECONDS, attempts=1)  # type: ignore[misc]
@@ -134,18 +132,32 @@ class Html:
         return Composed(page, Document(markup, *size, scale, page.folder), faces, colours, facts)
 
     def _all(self) -> tuple[Page, ...]:
-        return tuple(user_page(path) for path in self.pages) if self.pages else own_pages(self.kinds)
+        """The pages in use, each with those of its sizes that the settings allow. Raises UsageError where none is."""
+        pages = tuple(user_page(path) for path in self.pages) if self.pages else own_pages(self.kinds)
+        return _fitting(pages, self.longest)
 
 
-def _scales(page: Page, size: tuple[int, int], longest: tuple[int, int]) -> tuple[float, float]:
-    """Image pixels to a CSS pixel, the least and the most. Raises UsageError where no scale fits."""
-    low, high = max(longest[0] / max(size), SMALLEST / page.smallest), longest[1] / max(size)
-    if low > high:
-        least = round(max(size) * SMALLEST / page.smallest)
+@cache
+def _fitting(pages: tuple[Page, ...], longest: tuple[int, int]) -> tuple[Page, ...]:
+    fitting = []
+    for page in pages:
+        sizes = tuple(size for size in page.sizes if (ends := _scales(page, size, longest))[0] <= ends[1])
+        if sizes:
+            fitting.append(replace(page, sizes=sizes))
+        if page.folder is not None and not sizes:
+            fitting.clear()
+            break
+    if not fitting:
+        least = min(round(max(size) * SMALLEST / page.smallest) for size in page.sizes)
         raise UsageError(
             f"page {page.name} needs a longer side of {least} pixels for its smallest text; {longest[1]} are allowed"
         )
-    return low, high
+    return tuple(fitting)
+
+
+def _scales(page: Page, size: tuple[int, int], longest: tuple[int, int]) -> tuple[float, float]:
+    """Image pixels to a CSS pixel: the least and the most, which is less where no scale fits."""
+    return max(longest[0] / max(size), SMALLEST / page.smallest), longest[1] / max(size)
 
 
 def _variables(rng: np.random.Generator, colours: Palette) -> str:

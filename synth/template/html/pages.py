@@ -25,7 +25,7 @@ DEFAULTS = {
 _UNSAFE = ("script", "iframe", "object", "embed", "base", "frame", "frameset", "noscript", "audio", "video", "canvas")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Page:
     """A page as written. `sizes`: width and height in CSS pixels; `smallest`: of its texts, in CSS pixels; `style`: of
     its typefaces; `scene`: what it is, by language; `folder`: where a user's files lie."""
