@@ -19,7 +19,7 @@ from pipelines.engines import beat
 from synth.encode import encode, png
 from synth.sample import Rejected, Sample
 from synth.strategy import EditPair, Strategy
-from warehouse.errors import UsageError
+from warehouse.errors import GlyphmillError, LakeError, MissingDependency, UsageError
 from warehouse.lake import Lake
 from warehouse.parts import Part, key, write_part
 from warehouse.schema import SYNTH_REJECTED, SYNTH_TRUTH
@@ -157,7 +157,7 @@ def draw(piece: Piece) -> _Unit:
     unit, seen = _Unit(), dict[str, int]()
     for index in range(piece.first, piece.stop):
         beat()
-        drawn = draw_one(piece.drawer, piece.seed, index)
+        drawn = _drawn(piece, index)
         told = {"strategy": piece.drawer.name, "seed": piece.seed, "index": index, "version": piece.version}
         if not isinstance(drawn, Rejected):
             made = list(_encoded(drawn, told))
@@ -170,6 +170,16 @@ def draw(piece: Piece) -> _Unit:
             drawn = Rejected(REPEAT, f"the image of sample {index if again is None else again}")
         unit.rejected.append({**told, "reason": drawn.reason, "detail": drawn.detail})
     return unit
+
+
+def _drawn(piece: Piece, index: int) -> Sample | EditPair | Rejected:
+    """What a strategy lets through that is neither the user's nor the lake's costs its unit alone, not the run."""
+    try:
+        return draw_one(piece.drawer, piece.seed, index)
+    except (UsageError, MissingDependency, LakeError):
+        raise
+    except GlyphmillError as error:
+        raise RuntimeError(f"{piece.drawer.name} sample {index}: {error}") from error
 
 
 def draw_one(drawer: Drawer, seed: int, index: int) -> Sample | EditPair | Rejected:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from s3_server import S3Server
 from synth_lakes import COUNT, DRAWN, HERE, ask, drawn, tars, told
 from synth_tiny import Tiny, TinyPairs
 
@@ -23,9 +24,11 @@ from pipelines.keeping.forget import forget
 from pipelines.synthesising import synthesise as job
 from pipelines.synthesising.synthesise import dry_run, synthesise
 from pipelines.synthesising.unit import UNIT_SAMPLES, Order, Piece, version_of, work
+from synth.layout.block import LayoutError
 from warehouse.clean import clean
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
+from warehouse.object_store import filesystem
 from warehouse.shards import check_shard
 from warehouse.sources import ImageReader
 
@@ -169,6 +172,25 @@ class Same(Tiny):
         return super().draw(seed, 0)
 
 
+@dataclass(frozen=True)
+class Failing(Tiny):
+    """Cannot draw one sample, for a reason that is nobody's to mend."""
+
+    def draw(self, seed: int, index: int):
+        if index == 66:
+            raise LayoutError("lost")
+        return super().draw(seed, index)
+
+
+def test_a_unit_that_fails_costs_only_itself(tmp_path: Path) -> None:
+    lake = Lake.open_or_create(tmp_path / "lake")
+    done = synthesise(lake, Failing(), seed=1, count=COUNT, engine=HERE)
+    assert len(done.failed) == 1
+    assert "sample 66: lost" in done.failed[0]
+    assert done.images == ask(lake.root, "SELECT count(*) FROM synth_truth")[0][0] == 55
+    assert "1 units could not be drawn" in str(done)
+
+
 def test_a_worker_that_would_draw_something_else_is_refused(tmp_path: Path) -> None:
     lake = Lake.open_or_create(tmp_path / "lake")
     order = Order(str(lake.root), lake.root / "synth", Piece(Tiny(), version_of(Tiny(ink=9)), 1, 0, 4))
@@ -263,3 +285,23 @@ def test_a_forgotten_image_leaves_the_tars(tmp_path: Path) -> None:
     (row,) = ask(root, f"""SELECT uri, "offset", length, "row" FROM inputs WHERE image_id = '{kept}' """)
     with ImageReader() as reader:
         assert reader.read(*row)[:2] == b"\xff\xd8"
+
+
+def test_a_lake_in_a_bucket(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLYPHMILL_SCRATCH", str(tmp_path / "scratch"))
+    filesystem().call_s3("create_bucket", Bucket="drawn")
+    lake = Lake.open_or_create("s3://drawn/lake", catalog=str(tmp_path / "catalog.sqlite"))
+    assert synthesise(lake, Tiny(), seed=1, count=5, engine=HERE).scanned.samples == 4
+    assert synthesise(lake, Tiny(), seed=1, count=5, engine=HERE).images == 0
+    with lake.connect() as con:
+        ((uri, gone),) = con.execute(
+            "SELECT uri, image_id FROM inputs JOIN synth_truth USING (image_id) WHERE index = 1"
+        ).fetchall()
+    assert uri.startswith("s3://drawn/lake/synth/tiny/jpg-tiny-")
+    here = LocalEngine(workers=0)
+    synthesise(Lake.open_or_create(tmp_path / "here"), Tiny(), seed=1, count=5, engine=here)
+    (tar,) = tars(tmp_path / "here").values()
+    assert filesystem().cat_file(uri) == tar
+    forget(lake, "asked to", ids=[gone])
+    assert clean(lake).purged.drawn == 1
+    assert gone.encode() not in filesystem().cat_file(uri)
