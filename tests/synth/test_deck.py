@@ -27,7 +27,6 @@ from synth.template.deck.designs.catalogue import KINDS, one_page, whole_deck
 from synth.template.deck.designs.themes import THEMES
 from synth.template.deck.fill import Filler
 from synth.template.deck.read import read_scene
-from synth.template.deck.source import from_bytes
 from synth.template.deck.texts import CorpusTexts
 from warehouse.errors import UsageError
 
@@ -46,7 +45,7 @@ def samples() -> list[Sample]:
 
 
 def filled(kind: int, page: int, aspect: str, language: str, scale: float = 1440 / 12192000):  # type: ignore[no-untyped-def]
-    source = from_bytes(one_page(kind, page, aspect, 0, 0), "deck")
+    source = one_page(kind, page, aspect, 0, 0)
     sheets = source.sheets(0)
     scene = read_scene(sheets)
     rng = chance(5, "deck", kind * 100 + page)

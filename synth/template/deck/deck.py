@@ -25,7 +25,7 @@ from synth.template.deck.render import NUMBERING, Rendered, render
 from synth.template.deck.scene import Scene
 from synth.template.deck.scenes import Words, palette_words, slide_words
 from synth.template.deck.sheets import Sheets
-from synth.template.deck.source import Source, from_bytes, from_file
+from synth.template.deck.source import Source, from_file
 from synth.template.deck.texts import CorpusTexts
 from synth.template.html.describe import describe
 from warehouse.errors import UsageError
@@ -230,9 +230,9 @@ def _own(rng: np.random.Generator, language: str) -> Chosen:
     return Chosen(source, 0, f"deck:{kind.name}/{name}", {"en": kind.words[0], "zh": kind.words[1]}, facts)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _own_source(kind: int, page: int, aspect: str, theme: int, variant: int) -> Source:
-    return from_bytes(one_page(kind, page, aspect, theme, variant), KINDS[kind].name)
+    return one_page(kind, page, aspect, theme, variant)
 
 
 @cache

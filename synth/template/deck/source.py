@@ -26,14 +26,16 @@ MOST_SLIDES = 2000
 
 @dataclass(frozen=True)
 class Source:
-    """A deck's bytes, safe to parse. `name`: what samples say they were made from."""
+    """An open deck that is never changed. `name`: what samples say they were made from."""
 
     name: str
-    data: bytes
+    presentation: Any
 
     @cached_property
-    def presentation(self) -> Any:
-        return open_presentation(self.data)
+    def data(self) -> bytes:
+        out = io.BytesIO()
+        self.presentation.save(out)
+        return out.getvalue()
 
     @cached_property
     def pages(self) -> int:
@@ -60,7 +62,7 @@ def from_file(path: str, name: str) -> Source:
 
 def from_bytes(data: bytes, name: str) -> Source:
     check(data)
-    source = Source(name, data)
+    source = Source(name, open_presentation(data))
     if source.pages == 0:
         raise DeckError("no slides", "and no layouts to make them from")
     if source.pages > MOST_SLIDES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from lxml import etree  # type: ignore[import-untyped]
@@ -19,6 +20,7 @@ Element = Any  # lxml's element; its own stubs are not installed
 EMU_PER_POINT: Final = 12700
 
 
+@cache
 def q(name: str) -> str:
     """`a:off` as lxml writes it."""
     prefix, local = name.split(":")
@@ -43,7 +45,13 @@ def first(element: Element | None, names: tuple[str, ...]) -> Element | None:
     """The first child with one of these names."""
     if element is None:
         return None
-    return next((c for c in element if isinstance(c.tag, str) and c.tag in {q(n) for n in names}), None)
+    wanted = _tags(names)
+    return next((c for c in element if c.tag in wanted), None)
+
+
+@cache
+def _tags(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(q, names))
 
 
 def whole(element: Element | None, name: str, default: int = 0) -> int:

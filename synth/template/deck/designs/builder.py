@@ -6,7 +6,6 @@ Places are shares of the slide, (left, top, width, height). Colours are names of
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
@@ -218,8 +217,8 @@ class Page:
         return f'<a:xfrm{rot}><a:off x="{x}" y="{y}"/><a:ext cx="{w}" cy="{h}"/></a:xfrm>'
 
 
-def build(pages: Sequence[tuple[str, Callable[[Page], None]]], aspect: str, colours: Colours) -> bytes:
-    """The bytes of a .pptx with one layout and one slide for each page, of at most eleven pages."""
+def build(pages: Sequence[tuple[str, Callable[[Page], None]]], aspect: str, colours: Colours) -> Any:
+    """An open deck of python-pptx with one layout and one slide for each page, of at most eleven pages."""
     width, height = SIZES[aspect]
     deck = Presentation()
     deck.slide_width, deck.slide_height = Emu(width), Emu(height)
@@ -235,9 +234,7 @@ def build(pages: Sequence[tuple[str, Callable[[Page], None]]], aspect: str, colo
         _replace(slide.element, page.slide, "")
     for layout in layouts[len(pages) :]:
         deck.slide_layouts.remove(layout)
-    out = io.BytesIO()
-    deck.save(out)
-    return out.getvalue()
+    return deck
 
 
 def _need(element: Element, *names: str) -> Element:

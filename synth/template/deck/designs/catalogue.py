@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
+from typing import Protocol
 
 from synth.template.deck.designs import certificate, invitation, lecture, menu, poster, report, resume, timetable
 from synth.template.deck.designs.builder import Page, build
 from synth.template.deck.designs.themes import THEMES
+from synth.template.deck.source import Source
 
 VARIANTS = 3
-Compose = Callable[[Page, int], None]
+
+
+class Compose(Protocol):
+    """Writes a page; `v`: which of the variants."""
+
+    def __call__(self, page: Page, v: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -36,18 +42,13 @@ KINDS = (
 )
 
 
-@lru_cache(maxsize=256)
-def one_page(kind: int, page: int, aspect: str, theme: int, variant: int) -> bytes:
-    """A .pptx with this one page."""
+def one_page(kind: int, page: int, aspect: str, theme: int, variant: int) -> Source:
+    """A deck with this one page."""
     name, compose = KINDS[kind].pages[page]
-    return build([(name, partial(_composed, compose, variant))], aspect, THEMES[theme])
+    return Source(KINDS[kind].name, build([(name, partial(compose, v=variant))], aspect, THEMES[theme]))
 
 
 def whole_deck(kind: int, aspect: str, theme: int, variant: int) -> bytes:
     """A .pptx with all pages of a kind."""
-    pages = [(name, partial(_composed, compose, variant)) for name, compose in KINDS[kind].pages]
-    return build(pages, aspect, THEMES[theme])
-
-
-def _composed(compose: Compose, variant: int, page: Page) -> None:
-    compose(page, variant)
+    pages = [(name, partial(compose, v=variant)) for name, compose in KINDS[kind].pages]
+    return Source(KINDS[kind].name, build(pages, aspect, THEMES[theme])).data
