@@ -126,7 +126,7 @@ def _command(name: str, doc: str) -> Callable[..., None]:
             return
         chosen = chosen_engine(engine, workers, engine_opt)
         drawer.check()
-        unused = wish.left_out(asked)
+        unused = wish.left_out(name, asked)
         if unused:
             typer.echo("left out: " + ", ".join(f"{n} {what}" for what, n in unused.most_common()), err=True)
         with bar("draw", enabled=not quiet) as show, bar("scan", enabled=not quiet) as scanning:

@@ -56,12 +56,14 @@ def strategy(name: str, wish: Wish) -> Drawer:
     return makers[name](wish)
 
 
-def left_out(wish: Wish) -> Counter[str]:
-    """What of the named fonts and corpora is not used, by reason: nothing is passed over in silence."""
+def left_out(name: str, wish: Wish) -> Counter[str]:
+    """What of the named fonts and corpora, and of the strategy itself, is not used, by reason: all of it is told."""
     from synth.corpora.corpus import open_corpus
     from synth.fonts.book import open_book
 
     found: Counter[str] = Counter()
+    if name == "template" and not wish.decks and not _has_browser():
+        found["kind of template, pages: glyphmill[html] is not installed"] += 1
     if wish.fonts:
         skipped = open_book(wish.fonts).skipped
         found.update(f"font {s.reason}" for s in skipped if s.path.startswith(tuple(wish.fonts)))
@@ -132,8 +134,10 @@ def _template(wish: Wish) -> Drawer:
         raise UsageError("name --decks or --pages: each run fills one or the other; with neither, both of our own")
     if wish.decks:
         return _decks(wish)
-    if wish.pages or importlib.util.find_spec("playwright") is None:
-        return _pages(wish) if wish.pages else _decks(wish)
+    if wish.pages:
+        return _pages(wish)
+    if not _has_browser():
+        return _decks(wish)  # `left_out` says so
     from pipelines.synthesising.mixed import Mixed
 
     return Mixed("template", ((_decks(wish), DECKS), (_pages(wish), PAGES)))
@@ -155,10 +159,14 @@ def _decks(wish: Wish) -> Strategy:
 def _pages(wish: Wish) -> Strategy:
     from synth.template.html.html import Html
 
-    if importlib.util.find_spec("playwright") is None:
+    if not _has_browser():
         raise MissingDependency("pages are drawn by Chromium: pip install glyphmill[html], and install chromium")
     written = tuple(dict.fromkeys(name.partition("-")[0] for name, _ in wish.languages))
     return Html(pages=wish.pages, languages=written, corpora=wish.corpora, fonts=wish.fonts, longest=wish.longest)
+
+
+def _has_browser() -> bool:
+    return importlib.util.find_spec("playwright") is not None
 
 
 def _edit(wish: Wish) -> Drawer:
