@@ -88,7 +88,7 @@ def _outline(pen: ImageDraw.ImageDraw, quad: Sequence[float], scale: int, colour
     points = [(x * scale, y * scale) for x, y in np.reshape(np.asarray(quad), (4, 2))]
     pen.line([*points, points[0]], fill=colour, width=width)
     x, y = points[0]
-    pen.ellipse((x - width - 1, y - width - 1, x + width + 1, y + width + 1), fill=colour)  # where reading begins
+    pen.ellipse((x - width - 1, y - width - 1, x + width + 1, y + width + 1), fill=colour)  # its first corner
 
 
 def _tile(sample: Sample, label: str, boxes: bool) -> Tile:
