@@ -89,6 +89,7 @@ def set_text(
     UndrawableError."""
     width, height = room
     wide = is_wide(language)
+    upright = upright and not any(c.isascii() and c.isalnum() for c in text)  # in columns these lie on their side
     direction: Direction = (
         "vertical" if upright and wide and height > 1.2 * width and rng.random() < 0.6 else "horizontal"
     )

@@ -36,10 +36,10 @@ def wood(rng: Generator, h: int, w: int) -> Surface:
     rgb = coloured(field, stops)
     short = min(h, w)
     light = 1 + clouds(rng, h, w, 2.5, 2) * 0.05
-    gap = max(1.0, short / 160)
+    gap = max(0.9, short / 240)
     for seam in bounds[1:-1]:
         away = np.abs(np.arange(h) - seam).astype(np.float32)[:, None]
-        light *= 1 - 0.72 * np.exp(-((away / gap) ** 2)) - 0.12 * np.exp(-away / (4 * gap))
+        light *= 1 - 0.6 * np.exp(-((away / gap) ** 2)) - 0.12 * np.exp(-away / (4 * gap))
     shade(rgb, light)
     bevel(rgb, 0.014, 30)
     radius = round(short * float(rng.choice((0.0, 0.0, 0.03, 0.08))))
