@@ -102,7 +102,6 @@ def test_boxes_agree_with_the_ink(name: str) -> None:
         if len(agreed) >= 8:
             break
     assert len(agreed) >= 8
-    # A rotated box is measured by its bounds, which are larger than the ink's.
     assert np.mean(agreed) >= 0.9, (name, sorted(agreed))
 
 

@@ -67,8 +67,7 @@ def test_transforms_carry_the_boxes(tmp_path: Path, transform: str) -> None:
     texts, agreed = overlaps(composed, np.random.default_rng(0), 10)
     assert not isinstance(texts, Rejected), texts
     assert not np.allclose(texts[0].to_image, np.eye(3))
-    # The bounds of a turned box are larger than those of the ink inside it.
-    assert np.mean(agreed) >= (0.9 if "scale" in transform or "perspective" in transform else 0.72), agreed
+    assert np.mean(agreed) >= 0.9, agreed
 
 
 def test_scripts_do_not_run_and_nothing_is_fetched(tmp_path: Path) -> None:
@@ -76,8 +75,9 @@ def test_scripts_do_not_run_and_nothing_is_fetched(tmp_path: Path) -> None:
     secret = tmp_path.parent / "secret.svg"
     secret.write_text('<svg xmlns="http://www.w3.org/2000/svg"><rect width="99" height="99" fill="#00f"/></svg>')
     body = (
-        '<h1 data-role="title" onclick="while(1){}"></h1><script>while (true) {}</script><script src="evil.js"></script>'
-        '<img src="http://example.com/x.png"><img src="../secret.svg" width=50 height=50><img src="x" onerror="for(;;);">'
+        '<h1 data-role="title" onclick="while(1){}"></h1><script>while (true) {}</script>'
+        '<script src="evil.js"></script><img src="http://example.com/x.png"><img src="x" onerror="for(;;);">'
+        '<img src="../secret.svg" width=50 height=50>'
         '<img src="/%2e%2e/secret.svg" width=50 height=50><iframe src="file:///etc/passwd"></iframe>'
         '<meta http-equiv="refresh" content="0;url=http://example.com">'
     )
@@ -88,17 +88,25 @@ def test_scripts_do_not_run_and_nothing_is_fetched(tmp_path: Path) -> None:
     assert time.monotonic() - began < browsers.SECONDS
 
 
+TOO_SMALL = "width:60px;height:20px"
+TOO_WIDE = "width:900px;white-space:nowrap;margin-left:500px"
+BEHIND = "position:absolute;top:70px;pointer-events:none;z-index:-1"
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ('<div data-box style="width:60px;height:20px"><p data-role="body" data-text="passage 60 90"></p></div>', "overflow"),
-        ('<p data-role="body" data-text="passage 20 30" style="width:900px;white-space:nowrap;margin-left:500px"></p>', "overflow"),
+        (f'<div data-box style="{TOO_SMALL}"><p data-role="body" data-text="passage 60 90"></p></div>', "overflow"),
+        (f'<p data-role="body" data-text="passage 20 30" style="{TOO_WIDE}"></p>', "overflow"),
         ('<h1 data-role="title"></h1><div style="position:fixed;inset:0;background:#eee"></div>', "hidden"),
         ('<h1 data-role="title" style="color:#fefefe"></h1>', "faint"),
-        ('<h1 data-role="title" style="position:absolute;top:60px"></h1><h1 data-role="heading" '
-         'style="position:absolute;top:70px;pointer-events:none;z-index:-1"></h1>', "overlap|hidden"),
+        (
+            '<h1 data-role="title" style="position:absolute;top:60px"></h1>'
+            f'<h1 data-role="heading" style="{BEHIND}"></h1>',
+            "overlap|hidden",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_read_is_rejected(tmp_path: Path, body: str, reason: str) -> None:
     sample = draw(page(tmp_path, body))
     assert isinstance(sample, Rejected)

@@ -4,8 +4,8 @@ Attributes that a page may use, ours and a user's alike:
 `data-role="title"` a place for text; `data-text="NAME"` what stands there (see Writer.text); `data-lang="en|zh|other"`;
 `data-repeat="3-5"` the element so many times; `data-maybe="0.5"` it is there with that chance; `data-variant="a b"` one
 of these classes; `data-art` a drawing; `data-icon` one of these pictograms; either may be `item`: what the word beside
-it names; `data-var="name low high"` a CSS variable; `data-value="20 90"` the value of a part; `data-shares` the parts
-inside that are marked `data-share` make up a hundred.
+it names; `data-same="NAME"` the same drawing wherever that name stands; `data-var="name low high"` a CSS variable;
+`data-value="20 90"` the value of a part; `data-shares` the parts inside that are marked `data-share` make up a hundred.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _grow(element: html.HtmlElement, rng: Rng, layouts: list[str]) -> None:
             count = int(rng.integers(int(low), int(high) + 1))
             copies += [copy.deepcopy(child) for _ in range(count - 1)]
             for number, one in enumerate(copies):
-                one.set("data-item", str(number))
+                one.set("data-item", f"{number} {count}")
                 one.set("style", f"{one.get('style', '')};--i:{number};--n:{count}".lstrip(";"))
                 if number:
                     one.tail = None
@@ -101,7 +101,8 @@ def _write(element: html.HtmlElement, rng: Rng, writer: Writer, item: Item, said
         _write_inside(element, rng, writer, item, said)
         return
     outer = writer.take_mark()
-    _write_inside(element, rng, writer, replace(item, number=int(number or 0)), said)
+    place, count = map(int, (number or "0 1").split())
+    _write_inside(element, rng, writer, replace(item, number=place, count=count), said)
     _mark(element, rng, writer.take_mark(outer))  # a drawing may stand before the word that it belongs to
 
 
@@ -129,7 +130,7 @@ def _write_inside(element: html.HtmlElement, rng: Rng, writer: Writer, item: Ite
         return
     if element.get("data-role") is not None:
         said.append(element.text_content())
-    drawn = _drawn(element, rng)
+    drawn = _drawn(element, rng, writer)
     if drawn is not None:
         element.append(html.fragment_fromstring(drawn))
         return
@@ -149,7 +150,17 @@ def _mark(part: html.HtmlElement, rng: Rng, mark: str | None) -> None:
             waiting.append(html.fragment_fromstring(product(rng, mark if mark in THINGS else None)))
 
 
-def _drawn(element: html.HtmlElement, rng: Rng) -> str | None:
+def _drawn(element: html.HtmlElement, rng: Rng, writer: Writer) -> str | None:
+    same = element.get("data-same")
+    if same is not None and same in writer.drawings:
+        return writer.drawings[same]
+    drawn = _drawn_anew(element, rng)
+    if same is not None and drawn is not None:
+        writer.drawings[same] = drawn
+    return drawn
+
+
+def _drawn_anew(element: html.HtmlElement, rng: Rng) -> str | None:
     art, pictogram = element.get("data-art"), element.get("data-icon")
     if art is not None and art != "item":
         if art not in DRAWINGS:

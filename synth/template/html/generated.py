@@ -18,11 +18,13 @@ NUMERALS = "一二三四五六七八九十"
 
 @dataclass(frozen=True)
 class Item:
-    """What a repeated part of a page is about: its number from 0, its value (0 to 100), and where a series begins."""
+    """What a repeated part of a page is about: its number from 0, its value (0 to 100), where a series begins, and
+    how many parts there are."""
 
     number: int = 0
     value: int = 50
     start: int = 0
+    count: int = 1
 
 
 Make = Callable[[Rng, str, Item], str]
@@ -47,6 +49,19 @@ def _date(rng: Rng, language: str, item: Item) -> str:
     return f"{month}月{day}日" if language == "zh" else f"{MONTHS[month - 1]} {day}"
 
 
+def _dates(rng: Rng, language: str, item: Item) -> str:
+    """A span of days that ends after it begins."""
+    month, day, later = _number(rng, 1, 11), _number(rng, 1, 28), _number(rng, 1, 28)
+    last = _number(rng, month + 1, 12)
+    if language == "zh":
+        return f"{month}月{day}日 – {last}月{later}日"
+    return f"{MONTHS[month - 1]} {day} – {MONTHS[last - 1]} {later}"
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60}:{seconds % 60:02d}"
+
+
 def _count(rng: Rng, language: str, item: Item) -> str:
     number = _number(rng, 12, 98) * 10 ** _number(rng, 0, 3)
     number += _number(rng, 0, 9)
@@ -58,7 +73,9 @@ def _count(rng: Rng, language: str, item: Item) -> str:
 #: What `data-text` may name besides lists of words and roles of phrases.
 GENERATED: dict[str, Make] = {
     "clock": lambda rng, language, item: f"{_number(rng, 7, 22)}:{_number(rng, 0, 59):02d}",
-    "duration": lambda rng, language, item: f"{_number(rng, 1, 5)}:{_number(rng, 0, 59):02d}",
+    "elapsed": lambda rng, language, item: _minutes((150 + item.start % 180) * item.value // 100),
+    "duration": lambda rng, language, item: _minutes(150 + item.start % 180),
+    "dates": _dates,
     "price": _price,
     "percent": lambda rng, language, item: f"{item.value}%",
     "off": lambda rng, language, item: (
@@ -70,7 +87,7 @@ GENERATED: dict[str, Make] = {
     "years": lambda rng, language, item: str(item.start % 30 + 1980 + 6 * item.number + _number(rng, 0, 4)),
     "count": _count,
     "small": lambda rng, language, item: str(_number(rng, 2, 48)),
-    "temperature": lambda rng, language, item: f"{_number(rng, 3, 34)}°",
+    "temperature": lambda rng, language, item: f"{item.start % 27 + 4 + _number(rng, -3, 3)}°",
     "rating": lambda rng, language, item: f"{_number(rng, 38, 50) / 10:.1f}",
     "index": lambda rng, language, item: str(item.number + 1),
     "numeral": lambda rng, language, item: NUMERALS[item.number % 10] if language == "zh" else f"{item.number + 1:02d}",

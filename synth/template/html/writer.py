@@ -34,6 +34,7 @@ class Writer:
 
     def __init__(self, language: str, other: str, passages: Passages) -> None:
         self.language, self.other, self._passages = language, other, passages
+        self.drawings: dict[str, str] = {}  #: by the name under which a page shows one again
         self._said: set[str] = set()
         self._mark: str | None = None
 
@@ -50,8 +51,9 @@ class Writer:
         return mark
 
     def text(self, told: str, rng: Rng, language: str | None, item: Item, case: str | None) -> str:
-        """`told`: alternatives parted by |; each the name of a list in words/, of a generated text, a role of phrases,
-        `passage LOW HIGH` (in Chinese characters; in Latin ones 2.4 times as many), or a pattern with {NAME} inside.
+        """`told`: alternatives parted by |; each the name of a list in words/ (`ordered NAME`: in the list's order), or
+        of a generated text, a role of phrases, `passage LOW HIGH` (in Chinese characters; in Latin ones 2.4 times as
+        many), or a pattern with {NAME} inside.
         """
         speech = self.resolve(language)
         options = told.split("|")
@@ -83,6 +85,11 @@ class Writer:
         if kind in GENERATED:
             return GENERATED[kind](rng, language, item)
         lists = words(language)
+        if kind == "ordered" and ends and ends[0] in lists:  # parts follow the list's order
+            kind, listed = ends[0], lists[ends[0]]
+            mark, _, text = listed[int((item.number + rng.random()) / item.count * len(listed))].partition("|")
+            self._mark = mark if text else self._mark
+            return text or mark
         if kind in lists:
             entry = lists[kind][int(rng.integers(len(lists[kind])))]
             mark, _, text = entry.partition("|")
