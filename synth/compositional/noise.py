@@ -21,25 +21,32 @@ Rgb = NDArray[Any]  # (h, w, 3) uint8
 Real = NDArray[Any]  # (h, w) float32
 Colour = tuple[int, int, int]
 
-_SIDE = 1024
+_SIDE = 1024  # of the tile, which is kept once more around so that pieces of it are cut at once
+_LARGEST = 2048
 
 
 @cache
 def _tile() -> Field:
-    return Generator(Philox(key=20261121)).integers(0, 256, (_SIDE, _SIDE), dtype=np.uint8)
+    drawn = Generator(Philox(key=20261121)).integers(0, 256, (_SIDE, _SIDE), dtype=np.uint8)
+    return np.tile(drawn, (3, 3))
 
 
 @cache
 def _normal_tile() -> Field:
     drawn = Generator(Philox(key=20261122)).standard_normal((_SIDE, _SIDE), dtype=np.float32)
-    return np.clip(np.rint(drawn * 32), -127, 127).astype(np.int8)
+    return np.tile(np.clip(np.rint(drawn * 32), -127, 127).astype(np.int8), (3, 3))
 
 
-def _cut(tile: Field | Field, rng: Generator, h: int, w: int) -> Field:
+def _cut(tile: NDArray[Any], rng: Generator, h: int, w: int) -> Field:
+    """(h, w) of a tile that goes on for ever, turned over or not."""
     y, x = (int(v) for v in rng.integers(0, _SIDE, 2))
-    turned = tile[:: int(rng.choice((-1, 1))), :: int(rng.choice((-1, 1)))]
-    rows, columns = (np.arange(y, y + h) % _SIDE), (np.arange(x, x + w) % _SIDE)
-    out: Field = turned[rows[:, None], columns[None, :]]
+    down, across = (int(v) for v in rng.choice((-1, 1), 2))
+    if max(h, w) > _LARGEST:
+        rows, columns = (np.arange(y, y + h) % _SIDE), (np.arange(x, x + w) % _SIDE)
+        part = tile[rows[:, None], columns[None, :]]
+    else:
+        part = tile[y : y + h, x : x + w]
+    out: Field = np.ascontiguousarray(part[::down, ::across])
     return out
 
 

@@ -21,11 +21,12 @@ from synth.compositional.noise import Field, Real
 from synth.geometry import Floats
 
 WORK = 256  # longer side, in pixels, at which places are looked for
-FACE_WORK = 320  # and people
+FACE_WORK = 256  # and people
 Plane = Literal["wall", "ground", "sky"]
 Box = tuple[float, float, float, float]
 _WIDTHS = (0.28, 0.36, 0.46, 0.58, 0.72, 0.9)
 _ASPECTS = (0.6, 0.8, 1.0, 1.3, 1.7, 2.3)
+_STRIDE = 6  # pixels between the rectangles that are tried
 _EDGE = 26.0  # step of brightness or colour, of 255, that counts as an edge
 _MOST_EDGES = 0.03
 _GREEN = 119.0  # of Lab's a, 0..255
@@ -95,7 +96,7 @@ def _keep_off_people(edges: Real, photo: Field) -> None:
     small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     across, down = w / grey.shape[1], h / grey.shape[0]
-    for x, y, fw, fh in _faces().detectMultiScale(grey, 1.25, 3, minSize=(18, 18)):
+    for x, y, fw, fh in _faces().detectMultiScale(grey, 1.25, 3, minSize=(16, 16)):
         rows = slice(max(0, int((y - 0.3 * fh) * down)), int((y + 4.5 * fh) * down))
         edges[rows, max(0, int((x - 0.8 * fw) * across)) : int((x + 1.8 * fw) * across)] = 1
 
@@ -121,7 +122,12 @@ def _places(lab: Field, steps: Real, edges: Real) -> list[Place]:
                 continue
 
             def mean(table: Real, bw: int = bw, bh: int = bh) -> Real:
-                low, high, near, far = slice(bh, None, 4), slice(None, -bh, 4), slice(bw, None, 4), slice(None, -bw, 4)
+                low, high, near, far = (
+                    slice(bh, None, _STRIDE),
+                    slice(None, -bh, _STRIDE),
+                    slice(bw, None, _STRIDE),
+                    slice(None, -bw, _STRIDE),
+                )
                 got: Real = table[low, near] - table[high, near] - table[low, far] + table[high, far]
                 return got / (bw * bh)
 
@@ -135,7 +141,7 @@ def _places(lab: Field, steps: Real, edges: Real) -> list[Place]:
                 good, (bw * bh / (w * h)) ** 0.6 * (1 - edge * 14) * (1 - spread / 50) * (1 - steep / 60), -1
             )
             y, x = np.unravel_index(int(score.argmax()), score.shape)
-            box = (int(x) * 4, int(y) * 4, int(x) * 4 + bw, int(y) * 4 + bh)
+            box = (int(x) * _STRIDE, int(y) * _STRIDE, int(x) * _STRIDE + bw, int(y) * _STRIDE + bh)
             found.append((float(score[y, x]), box, float(1 - spread[y, x] / _MOST_SPREAD), float(steep[y, x])))
     found.sort(reverse=True)
     empty = float(edges.mean()) < _EMPTY
