@@ -9,6 +9,8 @@ import numpy as np
 from synth.pure.captions import quote
 
 Kind = Literal["word", "colour", "font", "position", "language"]
+#: What goes into a template, by language.
+Told = dict[str, dict[str, str]]
 
 _TEMPLATES: dict[Kind, tuple[tuple[str, str], ...]] = {
     "word": (
@@ -38,7 +40,7 @@ _TEMPLATES: dict[Kind, tuple[tuple[str, str], ...]] = {
 }
 
 
-def instruct(rng: np.random.Generator, kind: Kind, told: dict[str, dict[str, str]]) -> dict[str, str]:
+def instruct(rng: np.random.Generator, kind: Kind, told: Told) -> dict[str, str]:
     """The instruction by language. `told`: by language what goes into the templates; `text` and, for words, `old` and
     `new` are quoted here."""
     found = _TEMPLATES[kind]

@@ -1,4 +1,4 @@
-"""A small designed scene: a plain ground or a photograph with two to four pieces of writing in places of their own."""
+"""A small designed scene: a plain ground with two pieces of writing in places of their own."""
 
 from __future__ import annotations
 
@@ -48,14 +48,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Scene:
-    """`photo`: (h, w, 3), on which each piece of writing stands on a plate of the palette's ground, or None."""
-
     width: int
     height: int
     palette: Palette
     frame: bool
     items: tuple[Item, ...]
-    photo: Picture | None = None
 
 
 def place(slot: Slot, scene: Scene) -> Rect:
@@ -79,8 +76,6 @@ def draw_scene(scene: Scene) -> tuple[Picture, list[Placed], list[Rect]]:
 
 
 def _ground(scene: Scene) -> Picture:
-    if scene.photo is not None:
-        return scene.photo.copy()
     picture = np.full((scene.height, scene.width, 3), scene.palette.ground, np.uint8)
     if scene.frame:
         inset, thick = round(0.03 * min(picture.shape[:2])), max(1, round(0.004 * scene.height))
@@ -93,22 +88,12 @@ def _ground(scene: Scene) -> Picture:
 def _write(picture: Picture, scene: Scene, item: Item) -> tuple[Placed, Rect]:
     left, top, right, bottom = place(item.slot, scene)
     width, height = right - left, bottom - top
-    pad = round(0.04 * width) if scene.photo is not None else 0
     setting = Setting(item.faces, 0.0, align="center", leading=1.25, language=item.language)
-    block = fit(item.text, setting, width - 2 * pad, height, SMALLEST, max(SMALLEST, item.largest))
+    block = fit(item.text, setting, width, height, SMALLEST, max(SMALLEST, item.largest))
     x0, y0, x1, y1 = ink_bounds(block)
     at = (round(left + (width - x0 - x1) / 2), round(top + (height - y0 - y1) / 2))
     mask, placed = ink(block, (scene.height, scene.width), at)
     rect = (at[0] + x0, at[1] + y0, at[0] + x1, at[1] + y1)
-    if scene.photo is not None:
-        gap = round(0.45 * block.setting.size)
-        rect = (
-            max(0, rect[0] - gap),
-            max(0, rect[1] - gap),
-            min(scene.width, rect[2] + gap),
-            min(scene.height, rect[3] + gap),
-        )
-        picture[rect[1] : rect[3], rect[0] : rect[2]] = scene.palette.ground
     part = (slice(rect[1], rect[3]), slice(rect[0], rect[2]))
     share = mask[part][..., None].astype(np.uint16)
     there = picture[part].astype(np.uint16)

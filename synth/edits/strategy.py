@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 
 from synth.chance import chance
-from synth.compositional.photos import PhotoError, load, open_album
+from synth.compositional.photos import PhotoError, open_album
 from synth.draw.paint import Colour
-from synth.edits.instructions import Kind, instruct
+from synth.edits.boards import board_pair, corners_of
+from synth.edits.instructions import Kind, Told, instruct
 from synth.edits.phrases import Language, Phrase, draw_phrase
 from synth.edits.scene import Item, Picture, Rect, Scene, Slot, draw_scene
 from synth.fonts.book import FontBook, open_book
@@ -26,6 +26,7 @@ from synth.strategy import EditPair
 from warehouse.errors import UsageError
 
 VERSION = "1"
+ON_BOARDS = 0.8
 CHANGES: tuple[Kind, ...] = ("word", "colour", "font", "position", "language")
 
 _SLOTS = (
@@ -53,8 +54,9 @@ _COLOURS = tuple(
 
 @dataclass(frozen=True)
 class Edits:
-    """`photos`: folders whose pictures are the ground of half of the scenes; none: plain grounds alone. `languages`:
-    shares of the scenes' writing, en and zh. `longest`: the least and the most of the longer side in pixels."""
+    """`photos`: folders; most pairs then stand on a board in a photograph, the others on a plain ground, as do those
+    for which no place was found. `languages`: shares of the scenes' writing, en and zh. `longest`: the least and the
+    most of the longer side in pixels."""
 
     fonts: tuple[str, ...] = ()
     system_fonts: bool = True
@@ -87,20 +89,24 @@ class Edits:
         rng = chance(seed, self.name, index)
         kind = self.kinds[int(rng.integers(len(self.kinds)))]
         try:
-            return self._pair(rng, kind)
+            return self._pair(seed, index, rng, kind)
         except UndrawableError as error:
             return Rejected("undrawable", str(error))
         except OverflowingError as error:
             return Rejected("overflow", str(error))
-        except PhotoError as error:
-            return Rejected("photo", str(error))
 
     def _book(self) -> FontBook:
         return open_book(self.fonts, self.system_fonts)
 
-    def _pair(self, rng: np.random.Generator, kind: Kind) -> EditPair | Rejected:
+    def _pair(self, seed: int, index: int, rng: np.random.Generator, kind: Kind) -> EditPair | Rejected:
         book = self._book()
-        before, phrases = self._scene(rng, book)
+        shares = np.array([share for _, share in self.languages])
+        language = cast(Language, self.languages[int(rng.choice(len(shares), p=shares / shares.sum()))][0])
+        if self.photos and rng.random() < ON_BOARDS:
+            on_board = self._on_board(seed, index, rng, language, kind)
+            if isinstance(on_board, EditPair):
+                return on_board
+        before, phrases = self._scene(rng, language, book)
         n = int(rng.integers(len(before.items)))
         changed = _change(rng, kind, before, n, phrases[n], book)
         if changed is None:
@@ -109,7 +115,7 @@ class Edits:
         after = replace(before, items=(*before.items[:n], item, *before.items[n + 1 :]))
         first, first_truth, first_rects = draw_scene(before)
         second, second_truth, second_rects = draw_scene(after)
-        quad = _around(first_rects[n], second_rects[n])
+        quad = corners_of(_around(first_rects[n], second_rects[n]))
         if np.array_equal(first, second):
             return Rejected("no change", f"both pictures are the same after a change of {kind}")
         return EditPair(
@@ -120,17 +126,31 @@ class Edits:
             kind=kind,
         )
 
-    def _scene(self, rng: np.random.Generator, book: FontBook) -> tuple[Scene, list[Phrase]]:
+    def _on_board(
+        self, seed: int, index: int, rng: np.random.Generator, language: Language, kind: Kind
+    ) -> EditPair | Rejected:
+        phrase = draw_phrase(rng, "title" if rng.random() < 0.4 else "line")
+
+        def streams(name: str) -> np.random.Generator:
+            return chance(seed, f"{self.name} {name}", index)
+
+        try:
+            return board_pair(
+                phrase,
+                language,
+                kind,
+                photos=self.photos,
+                longest=self.longest,
+                book=self._book(),
+                rng=rng,
+                streams=streams,
+            )
+        except (OverflowingError, UndrawableError, PhotoError) as error:
+            return Rejected("no board", str(error))
+
+    def _scene(self, rng: np.random.Generator, language: Language, book: FontBook) -> tuple[Scene, list[Phrase]]:
         width, height = canvas_size(rng, self.longest)
         palette = PLAIN[int(rng.integers(len(PLAIN)))]
-        photo = None
-        if self.photos and rng.random() < 0.5:
-            files = open_album(self.photos).files
-            picture, _ = load(files[int(rng.integers(len(files)))], max(width, height))
-            photo = picture
-            height, width = picture.shape[:2]
-        shares = np.array([share for _, share in self.languages])
-        language = cast(Language, self.languages[int(rng.choice(len(shares), p=shares / shares.sum()))][0])
         # One slot stays free, for what is moved.
         slots = [_SLOTS[i] for i in sorted(rng.permutation(len(_SLOTS))[:2].tolist())]
         items, phrases = [], []
@@ -143,7 +163,7 @@ class Edits:
                 _item(phrase.text(language), language, role, slot, font, colour, slot.level * min(width, height))
             )
             phrases.append(phrase)
-        return Scene(width, height, palette, bool(rng.random() < 0.4), tuple(items), photo), phrases
+        return Scene(width, height, palette, bool(rng.random() < 0.4), tuple(items)), phrases
 
 
 def _font(rng: np.random.Generator, book: FontBook, phrase: Phrase) -> FontInfo:
@@ -161,7 +181,7 @@ def _item(text: str, language: Language, role: str, slot: Slot, font: FontInfo, 
 
 def _change(
     rng: np.random.Generator, kind: Kind, scene: Scene, n: int, phrase: Phrase, book: FontBook
-) -> tuple[Item, dict[str, dict[str, str]]] | None:
+) -> tuple[Item, Told] | None:
     """The changed item, and what the instruction tells in each language; None where there is nothing to change to."""
     item = scene.items[n]
     language: Language = "zh" if item.language == "zh-Hans" else "en"
@@ -197,9 +217,7 @@ def _change(
     return replace(item, slot=slot_to), told
 
 
-def _recoloured(
-    rng: np.random.Generator, item: Item, palette: Palette, text: dict[str, dict[str, str]]
-) -> tuple[Item, dict[str, dict[str, str]]] | None:
+def _recoloured(rng: np.random.Generator, item: Item, palette: Palette, text: Told) -> tuple[Item, Told] | None:
     old = named(item.colour)
     fitting = [c for c in _COLOURS if contrast(c, palette.ground) >= READABLE and named(c)["en"] != old["en"]]
     if not fitting:
@@ -211,21 +229,17 @@ def _recoloured(
     )
 
 
-def _and(
-    text: dict[str, dict[str, str]], english: dict[str, str], chinese: dict[str, str]
-) -> dict[str, dict[str, str]]:
+def _and(text: Told, english: dict[str, str], chinese: dict[str, str]) -> Told:
     return {"en": text["en"] | english, "zh": text["zh"] | chinese}
 
 
-def _around(one: Rect, other: Rect) -> tuple[float, ...]:
-    """Corners of the rectangle around two, as x, y from the top left on, clockwise."""
-    x0, y0, x1, y1 = min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
-    return tuple(float(v) for v in (x0, y0, x1, y0, x1, y1, x0, y1))
+def _around(one: Rect, other: Rect) -> Rect:
+    """The rectangle around two."""
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
 
 
 def _sample(scene: Scene, picture: Picture, truths: list[Placed], kind: Kind) -> Sample:
-    facts: Mapping[str, str] = {"change": kind, "ground": "photo" if scene.photo is not None else "plain"}
-    return Sample(picture, tuple(truths), _captions(scene), f"edit:{facts['ground']}", dict(facts))
+    return Sample(picture, tuple(truths), _captions(scene), "edit:plain", {"change": kind, "ground": "plain"})
 
 
 def _captions(scene: Scene) -> dict[str, str]:
@@ -235,11 +249,6 @@ def _captions(scene: Scene) -> dict[str, str]:
         english.append(f"{quote(item.text, 'en')} at {item.slot.name['en']} in {ink['en']} {KINDS[item.kind][0]}")
         chinese.append(f"{item.slot.name['zh']}是{ink['zh']}{KINDS[item.kind][1]}{quote(item.text, 'zh')}")
     ground = scene.palette.name
-    if scene.photo is not None:
-        return {
-            "en": f"A photograph with {ground['en']} labels that read {' and '.join(english)}.",
-            "zh": f"一张照片，上面有{ground['zh']}标签，{'，'.join(chinese)}。",
-        }
     return {
         "en": f"A {ground['en']} poster with the text {' and '.join(english)}.",
         "zh": f"一张{ground['zh']}海报，{'，'.join(chinese)}。",

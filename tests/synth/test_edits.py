@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -88,6 +89,21 @@ def _check_names(pair: EditPair) -> None:
         assert one.fonts != other.fonts
     if pair.kind == "position":
         assert np.abs(one.quad() - other.quad()).max() > 20
+
+
+def test_boards_in_photographs_keep_their_light_and_grain(shared_data: Path) -> None:
+    """What is put up in a photograph a second time differs where its writing does and nowhere else."""
+    strategy = Edits(photos=(str(shared_data / "photos_captioned" / "images"),), longest=(384, 512))
+    pairs = [pair for _, pair in _pairs(strategy, 24) if pair.reference.template != "edit:plain"]
+    assert len(pairs) > 6
+    for pair in pairs:
+        x0, y0, x1, y1 = (int(v) for v in (*pair.quad[:2], *pair.quad[4:6]))
+        height, width = pair.target.image.shape[:2]
+        assert (x1 - x0) * (y1 - y0) < 0.5 * width * height
+        quads = np.concatenate([text.quad() for s in (pair.reference, pair.target) for text in s.texts])
+        assert quads[:, 0].min() > x0 - 12
+        assert quads[:, 1].max() < y1 + 12
+        _check_names(pair)
 
 
 def test_the_same_index_gives_the_same_pair_in_any_order(photos: str) -> None:
