@@ -27,6 +27,7 @@ LOWEST_CONTRAST = 2.5  # of the ink against nine tenths of the pixels around it,
 _TOLD = {
     "point": "body",
     "sentence": "body",
+    "passage": "body",
     "text": "body",
     "citation": "body",
     "cost": "price",

@@ -57,7 +57,7 @@ def letter(page: Page, v: int) -> None:
     page.place("title", (0.12, 0.12, 0.76, 0.14), 40, "{=Invitation|邀请函}", "tx2", "ctr", "ctr", bold=True, spc=4)
     _rule(page, 0.29)
     page.text("{=Dear|尊敬的} {name}{=,|：}", (0.14, 0.335, 0.7, 0.07), 19, "tx1", anchor="ctr", bold=True)
-    page.place("body", (0.14, 0.42, 0.72, 0.27), 18, ["{sentence:50-90}"], "tx1", spacing=120)
+    page.place("body", (0.14, 0.42, 0.72, 0.27), 18, ["{passage:50-90}"], "tx1", spacing=120)
     page.text(
         ["{=Date|时间}{=: |：}{day}", "{=Venue|地点}{=: |：}{place}"],
         (0.14, 0.71, 0.5, 0.16),

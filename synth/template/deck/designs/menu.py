@@ -21,38 +21,18 @@ def classic(page: Page, v: int) -> None:
         page.back("bg2")
     page.decor("rect", (0.035, 0.035 * ratio, 0.93, 1 - 0.07 * ratio), "", "accent1", 2)
     page.decor("rect", (0.047, 0.047 * ratio, 0.906, 1 - 0.094 * ratio), "", "accent1", 0.75)
-    page.place(
-        "title",
-        (0.15, 0.07, 0.7, 0.1),
-        40,
-        "{=Menu|菜单}" if v != 2 else "{=Our Kitchen|家常小馆}",
-        "tx2",
-        "ctr",
-        "ctr",
-        bold=True,
-        spc=3,
-    )
-    page.place("subtitle", (0.15, 0.17, 0.7, 0.05), 16, "{slogan}", "tx1@85", "ctr", "ctr")
-    columns = 1 if page.tall else 2
-    width = 0.8 if columns == 1 else 0.385
+    down = 0.0 if page.tall else 0.03  # the frame is nearer to the words where the page is low
+    name = "{=Menu|菜单}" if v != 2 else "{=Our Kitchen|家常小馆}"
+    page.place("title", (0.15, 0.07 + down, 0.7, 0.1), 40, name, "tx2", "ctr", "ctr", bold=True, spc=3)
+    page.place("subtitle", (0.15, 0.17 + down, 0.7, 0.05), 16, "{slogan}", "tx1@85", "ctr", "ctr")
+    columns, halves, count, pitch = (1, 2, 4, 0.066) if page.tall else (2, 1, 5, 0.102)
+    width = 0.8 if page.tall else 0.385
     for c in range(columns):
         x = 0.1 + c * (width + 0.03)
-        halves = 2 if page.tall else 1
         for half in range(halves):
-            top = 0.25 + half * 0.35
+            top = 0.25 + down + half * 0.35
             page.text("{course}", (x, top, width, 0.06), 21, "accent1" if v == 0 else "tx2", "ctr", "ctr", True)
-            count = 4 if page.tall else 5
-            _dishes(
-                page,
-                x,
-                top + (0.065 if page.tall else 0.085),
-                width,
-                count,
-                0.066 if page.tall else 0.107,
-                17,
-                "tx1",
-                "tx2",
-            )
+            _dishes(page, x, top + (0.065 if page.tall else 0.08), width, count, pitch, 17, "tx1", "tx2")
 
 
 def sided(page: Page, v: int) -> None:

@@ -109,7 +109,7 @@ def framed(page: Page, v: int) -> None:
     page.decor(
         "rect", (0.05, 0.05 * page.width / page.height, 0.9, 1 - 0.1 * page.width / page.height), "", "accent1", 2
     )
-    page.text("{heading}", (0.15, 0.1, 0.7, 0.06), 17, "tx2", "ctr", "ctr", spc=2)
+    page.text("{heading}", (0.15, 0.1 if page.tall else 0.125, 0.7, 0.06), 17, "tx2", "ctr", "ctr", spc=2)
     page.place("title", (0.12, 0.18, 0.76, 0.22), 50, "{title}", "tx1", "ctr", "ctr", bold=True)
     page.decor("diamond", (0.485, 0.425, 0.03, 0.03 * page.width / page.height), "accent2")
     page.decor("line", (0.2, 0.425 + 0.015 * page.width / page.height, 0.25, 0), line="accent2", width=1.25)
@@ -123,26 +123,15 @@ def sale(page: Page, v: int) -> None:
     """A shop's offer: a starburst with a price."""
     page.back("accent1") if v != 1 else page.back("accent2")
     ratio = page.width / page.height
-    side = 0.62 if page.tall else 0.36
-    x, y = (0.19, 0.34) if page.tall else (0.58, 0.2)
+    side = 0.62 if page.tall else 0.3
+    x, y = (0.19, 0.34) if page.tall else (0.6, 0.5 - side * ratio / 2)
+    width, top, foot, align = (0.84, 0.08, 0.81, "ctr") if page.tall else (0.42, 0.26, 0.56, "l")
     page.decor("star8", (x - 0.07, y - 0.07 * ratio, side + 0.14, (side + 0.14) * ratio), "bg1@35")
-    page.text(
-        "{price}", (x, y, side, side * ratio), 44, "tx2" if v != 2 else "tx1", "ctr", "ctr", True, "ellipse", "bg1"
-    )
-    width = 0.84 if page.tall else 0.46
-    page.place(
-        "title",
-        (0.08, 0.08 if page.tall else 0.2, width, 0.22),
-        50,
-        "{slogan}",
-        "bg1",
-        "ctr" if page.tall else "l",
-        "ctr",
-        bold=True,
-    )
-    foot = 0.81 if page.tall else 0.48
-    page.text("{place}", (0.08, foot, width, 0.07), 22, "bg1", "ctr" if page.tall else "l", "ctr")
-    page.text("{date}", (0.08, foot + 0.08, width, 0.055), 18, "bg1", "ctr" if page.tall else "l", "ctr")
+    ink = "tx2" if v != 2 else "tx1"
+    page.text("{price}", (x, y, side, side * ratio), 44, ink, "ctr", "ctr", True, "ellipse", "bg1")
+    page.place("title", (0.08, top, width, 0.22), 50, "{slogan}", "bg1", align, "ctr", bold=True)
+    page.text("{place}", (0.08, foot, width, 0.07), 22, "bg1", align, "ctr")
+    page.text("{date}", (0.08, foot + 0.08, width, 0.055), 18, "bg1", align, "ctr")
 
 
 PAGES = (("rings", rings), ("blocks", blocks), ("slanted", slanted), ("framed", framed), ("sale", sale))

@@ -123,7 +123,7 @@ def prose(page: Page, v: int) -> None:
         inset=(18, 14, 18, 14),
         adjust=(6000,),
     )
-    page.place("body", (0.41, 0.25, 0.53, 0.6), 18, ["{sentence:60-110}", "{sentence:50-90}"], spacing=115, after=12)
+    page.place("body", (0.41, 0.25, 0.53, 0.6), 18, ["{passage:60-110}", "{passage:50-90}"], spacing=115, after=12)
     _foot(page)
 
 

@@ -59,7 +59,7 @@ def banded(page: Page, v: int) -> None:
     page.place("subtitle", (0.07, 0.105, 0.5, 0.045), 18, "{job}", "bg1", anchor="ctr")
     page.text(["{phone}", "{mail}", "{place}"], (0.56, 0.035, 0.37, 0.12), 14, "bg1", "r", "ctr", after=3)
     _head(page, _ABOUT, 0.07, 0.215, 0.86, v)
-    page.place("body", (0.07, 0.27, 0.86, 0.085), 14, "{sentence:40-72}", "tx1", spacing=105)
+    page.place("body", (0.07, 0.27, 0.86, 0.085), 14, "{passage:40-72}", "tx1", spacing=105)
     _head(page, _EXPERIENCE, 0.07, 0.37, 0.54, v)
     for i in range(3):
         _entry(page, 0.07, 0.43 + i * 0.165, 0.54, 0.16, i + 1)
