@@ -19,10 +19,11 @@ from synth.chance import chance
 from synth.corpora.corpus import open_corpus
 from synth.fonts.book import open_book
 from synth.sample import Rejected, Sample
-from synth.template.deck import deck as module
+from synth.template.deck import choose
 from synth.template.deck.ask import Ask, answer, units
 from synth.template.deck.cast import choose_cast, families
-from synth.template.deck.deck import Deck, deck_files
+from synth.template.deck.choose import deck_files
+from synth.template.deck.deck import Deck
 from synth.template.deck.designs.catalogue import KINDS, one_page, whole_deck
 from synth.template.deck.designs.themes import THEMES
 from synth.template.deck.fill import Filler
@@ -123,7 +124,7 @@ def test_every_theme_can_be_read() -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(samples: list[Sample]) -> None:
-    module._own_source.cache_clear()
+    choose.own_source.cache_clear()
     for index in (4, 1, 7):
         one, two = Deck().draw(3, index), Deck().draw(3, index)
         assert isinstance(one, Sample)

@@ -13,7 +13,8 @@ import pytest
 pytest.importorskip("pptx")
 
 from synth.sample import Rejected, Sample
-from synth.template.deck.deck import Deck, opened_deck
+from synth.template.deck.choose import opened_deck
+from synth.template.deck.deck import Deck
 from synth.template.deck.errors import DeckError
 
 SOAK = bool(os.environ.get("GLYPHMILL_SOAK"))

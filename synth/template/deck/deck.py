@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,16 +13,15 @@ from synth.corpora.corpus import open_corpus
 from synth.fonts.book import FontBook, open_book
 from synth.sample import Json, Rejected, Sample
 from synth.template.deck.cast import Cast, Family, choose_cast, families, is_serif
-from synth.template.deck.designs.catalogue import KINDS, VARIANTS, one_page
-from synth.template.deck.designs.themes import THEMES
+from synth.template.deck.choose import Chosen, deck_files, digest, opened_deck, own_page, users_page, weighted
 from synth.template.deck.errors import DeckError
 from synth.template.deck.fill import Filler, smallest_size
 from synth.template.deck.read import read_scene
 from synth.template.deck.render import NUMBERING, Rendered, render
 from synth.template.deck.scene import Scene
-from synth.template.deck.scenes import Words, palette_words, slide_words
+from synth.template.deck.scenes import palette_words, slide_words
 from synth.template.deck.sheets import Sheets
-from synth.template.deck.source import Source, from_file
+from synth.template.deck.source import Source
 from synth.template.deck.texts import CorpusTexts
 from synth.template.html.describe import describe
 from warehouse.errors import UsageError
@@ -33,23 +29,9 @@ from warehouse.errors import UsageError
 #: Raise when the same index would give other bytes.
 VERSION = "1"
 LANGUAGES = ("zh-Hans", "en")
-#: How often each kind of our own is drawn.
-SHARES = {"report": 0.26, "lecture": 0.18, "poster": 0.15, "invitation": 0.1, "menu": 0.1, "certificate": 0.06,
-          "timetable": 0.08, "resume": 0.07}  # fmt: skip
 ATTEMPTS = 3  # other pages of our own where the texts of one do not fit; a user's slide is refused at once
 BATCH = 8  # slides of one call of LibreOffice
 LEGIBLE = 16.0  # pixels to the em that the smallest type of a design should have
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A slide to fill. `kind`: what it is, by language."""
-
-    source: Source
-    page: int
-    template: str
-    kind: Words | None
-    facts: Mapping[str, Json]
 
 
 @dataclass(frozen=True)
@@ -100,7 +82,7 @@ class Deck:
             require_office()
 
     def fingerprint(self) -> str:
-        named = " ".join(_digest(path) for path in deck_files(self.decks)) if self.decks else "own"
+        named = " ".join(digest(path) for path in deck_files(self.decks)) if self.decks else "own"
         office = ""
         if self.renderer == "libreoffice":
             from synth.template.deck.office import office_version
@@ -118,7 +100,7 @@ class Deck:
     def _prepared(self, seed: int, index: int) -> Prepared | Rejected:
         """Sample `index`, filled and drawn by our own renderer, which also finds what overlaps or cannot be read."""
         rng = chance(seed, "deck", index)
-        language = _weighted(rng, dict(self.languages))
+        language = weighted(rng, dict(self.languages))
         last = DeckError("no text fits")
         for _ in range(1 if self.decks else ATTEMPTS):
             try:
@@ -128,7 +110,7 @@ class Deck:
         return Rejected(last.reason, last.detail)
 
     def _filled(self, rng: np.random.Generator, language: str) -> Prepared:
-        chosen = self._choose(rng, language)
+        chosen = users_page(rng, self.decks) if self.decks else own_page(rng, language)
         sheets = chosen.source.sheets(chosen.page)
         scene = read_scene(sheets, strict=self.renderer == "own")
         if not scene.frames:
@@ -155,18 +137,6 @@ class Deck:
             "left_out": list(prepared.left_out),
         }
         return Sample(drawn.image, drawn.texts, captions, chosen.template, facts)
-
-    def _choose(self, rng: np.random.Generator, language: str) -> Chosen:
-        if not self.decks:
-            return _own(rng, language)
-        files = deck_files(self.decks)
-        path = files[int(rng.integers(len(files)))]
-        source = opened_deck(path)
-        if isinstance(source, DeckError):
-            raise DeckError(source.reason, f"{Path(path).name}: {source.detail}")
-        page = int(rng.integers(source.pages))
-        template = f"deck:{Path(path).stem}/{source.layout_name(page)}"
-        return Chosen(source, page, template, None, {"deck": Path(path).name, "slide": page + 1})
 
     def _size(self, rng: np.random.Generator, scene: Scene) -> tuple[int, int]:
         """Pixels: large enough for the design's smallest type where the limits allow it."""
@@ -216,56 +186,3 @@ def _batch(deck: Deck, seed: int, number: int) -> tuple[Sample | Rejected, ...]:
 @cache
 def _families(fonts: tuple[str, ...], system: bool, language: str) -> tuple[Family, ...]:
     return families(open_book(fonts, system), language)
-
-
-def _own(rng: np.random.Generator, language: str) -> Chosen:
-    kind = KINDS[[k.name for k in KINDS].index(_weighted(rng, SHARES))]
-    pages = [n for n, (name, _) in enumerate(kind.pages) if language.startswith("zh") or name != "upright"]
-    page = pages[int(rng.integers(len(pages)))]
-    aspect = kind.aspects[int(rng.integers(len(kind.aspects)))]
-    theme, variant = int(rng.integers(len(THEMES))), int(rng.integers(VARIANTS))
-    source = _own_source(KINDS.index(kind), page, aspect, theme, variant)
-    name = kind.pages[page][0]
-    facts: dict[str, Json] = {"deck": kind.name, "theme": THEMES[theme].name, "variant": variant, "aspect": aspect}
-    return Chosen(source, 0, f"deck:{kind.name}/{name}", {"en": kind.words[0], "zh": kind.words[1]}, facts)
-
-
-@lru_cache(maxsize=32)
-def _own_source(kind: int, page: int, aspect: str, theme: int, variant: int) -> Source:
-    return one_page(kind, page, aspect, theme, variant)
-
-
-@cache
-def deck_files(paths: tuple[str, ...]) -> tuple[str, ...]:
-    """The .pptx files of these files and folders, by name. Raises UsageError where there are none."""
-    found: list[str] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            found += sorted(str(p) for p in path.rglob("*.pptx") if not p.name.startswith("~$"))
-        elif path.is_file():
-            found.append(str(path))
-        else:
-            raise UsageError(f"no such file or folder: {path}")
-    if not found:
-        raise UsageError(f"no .pptx in {' '.join(paths)}")
-    return tuple(found)
-
-
-@lru_cache(maxsize=64)
-def opened_deck(path: str) -> Source | DeckError:
-    """A user's deck, or why it cannot be used."""
-    try:
-        return from_file(path, Path(path).stem)
-    except DeckError as error:
-        return error
-
-
-@cache
-def _digest(path: str) -> str:
-    return hashlib.blake2b(Path(path).read_bytes(), digest_size=8).hexdigest()
-
-
-def _weighted(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
-    names = list(shares)
-    weights = np.cumsum([shares[name] for name in names])
-    return names[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]

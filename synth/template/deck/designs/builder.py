@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 from pptx import Presentation
 from pptx.oxml import parse_xml
 from pptx.util import Emu
 
+from synth.template.deck.designs.pieces import body_settings, edge, gradient, level, paragraphs, solid
 from synth.template.deck.designs.themes import Colours
 from synth.template.deck.table import TABLE
 from synth.template.deck.xml import A, Element, P, R, child, etree, q
@@ -81,15 +81,15 @@ class Page:
         index = self._number()
         kind = _ROLE_OF[role]
         ph = f'<p:ph type="{kind}"' + ("" if kind == "title" else f' idx="{index + 10}"') + "/>"
-        looks = _level(size, colour, align, bold, bullet, spacing, after, spc)
-        body = _body_settings(anchor, (0, 0, 0, 0), vertical)
+        looks = level(size, colour, align, bold, bullet, spacing, after, spc)
+        body = body_settings(anchor, (0, 0, 0, 0), vertical)
         named = f'<p:nvSpPr><p:cNvPr id="{index}" name="{role} {index}"/><p:cNvSpPr/><p:nvPr>{ph}</p:nvPr></p:nvSpPr>'
         self.layout.append(
             f'<p:sp {_SPACES}>{named}<p:spPr>{self._xfrm(box)}<a:prstGeom prst="rect"><a:avLst/></a:prstGeom></p:spPr>'
-            f"<p:txBody>{body}<a:lstStyle>{looks}</a:lstStyle>{_paragraphs('Click to edit')}</p:txBody></p:sp>"
+            f"<p:txBody>{body}<a:lstStyle>{looks}</a:lstStyle>{paragraphs('Click to edit')}</p:txBody></p:sp>"
         )
         self.slide.append(
-            f"<p:sp {_SPACES}>{named}<p:spPr/><p:txBody><a:bodyPr/><a:lstStyle/>{_paragraphs(words)}</p:txBody></p:sp>"
+            f"<p:sp {_SPACES}>{named}<p:spPr/><p:txBody><a:bodyPr/><a:lstStyle/>{paragraphs(words)}</p:txBody></p:sp>"
         )
 
     def text(
@@ -116,9 +116,9 @@ class Page:
         vertical: bool = False,
     ) -> None:
         """A text box or a shape with text. `inset`: points, left, top, right, bottom."""
-        looks = _level(size, colour, align, bold, bullet, spacing, after, spc)
-        settings = _body_settings(anchor, inset, vertical)
-        body = f"<p:txBody>{settings}<a:lstStyle>{looks}</a:lstStyle>{_paragraphs(words)}</p:txBody>"
+        looks = level(size, colour, align, bold, bullet, spacing, after, spc)
+        settings = body_settings(anchor, inset, vertical)
+        body = f"<p:txBody>{settings}<a:lstStyle>{looks}</a:lstStyle>{paragraphs(words)}</p:txBody>"
         self.slide.append(self._shape("Text", kind, box, fill, line, width, adjust, turn, "", to, 90.0, body))
 
     def table(
@@ -151,15 +151,15 @@ class Page:
                 ground = head if first else side if beside else band if band and r % 2 == 0 else ""
                 tone = head_text if first else side_text if beside else colour
                 bold = first or (c == 0 and bold_side)
-                looks = _level(size, tone, "l" if align == "l" else "ctr", bold, "", 100, 0, 0)
-                text = f"<a:txBody><a:bodyPr/><a:lstStyle>{looks}</a:lstStyle>{_paragraphs(words)}</a:txBody>"
-                edges = "".join(
-                    _edge(n, line if n in ("lnT", "lnB") or across else "") for n in ("lnL", "lnR", "lnT", "lnB")
+                looks = level(size, tone, "l" if align == "l" else "ctr", bold, "", 100, 0, 0)
+                text = f"<a:txBody><a:bodyPr/><a:lstStyle>{looks}</a:lstStyle>{paragraphs(words)}</a:txBody>"
+                borders = "".join(
+                    edge(n, line if n in ("lnT", "lnB") or across else "") for n in ("lnL", "lnR", "lnT", "lnB")
                 )
                 fill = solid(ground) if ground else "<a:noFill/>"
                 cells += (
                     f'<a:tc>{text}<a:tcPr anchor="ctr" marL="63500" marR="63500" marT="25400" marB="25400">'
-                    f"{edges}{fill}</a:tcPr></a:tc>"
+                    f"{borders}{fill}</a:tcPr></a:tc>"
                 )
             out.append(f'<a:tr h="{round(h / len(rows))}">{cells}</a:tr>')
         index = self._number()
@@ -280,57 +280,3 @@ def _dress(deck: Any, colours: Colours) -> None:
         roles = _need(master.element, "p:clrMap")
         for role, name in (("bg1", "dk1"), ("tx1", "lt1"), ("bg2", "dk2"), ("tx2", "lt2")):
             roles.set(role, name)
-
-
-def solid(colour: str) -> str:
-    return f"<a:solidFill>{tone(colour)}</a:solidFill>"
-
-
-def gradient(colours: tuple[str, str], angle: float) -> str:
-    stops = "".join(f'<a:gs pos="{i * 100000}">{tone(c)}</a:gs>' for i, c in enumerate(colours))
-    line = f'<a:lin ang="{round(angle * 60000)}" scaled="0"/>'
-    return f'<a:gradFill rotWithShape="1"><a:gsLst>{stops}</a:gsLst>{line}</a:gradFill>'
-
-
-def tone(colour: str) -> str:
-    """`accent1`, `accent1:40` (40 % of its luminance, the rest white), `tx1@20` (20 % opaque)."""
-    name, _, opaque = colour.partition("@")
-    name, _, share = name.partition(":")
-    changes = f'<a:lumMod val="{int(share) * 1000}"/><a:lumOff val="{(100 - int(share)) * 1000}"/>' if share else ""
-    changes += f'<a:alpha val="{int(opaque) * 1000}"/>' if opaque else ""
-    return f'<a:schemeClr val="{name}">{changes}</a:schemeClr>'
-
-
-def _edge(name: str, colour: str) -> str:
-    return f'<a:{name} w="9525">{solid(colour) if colour else "<a:noFill/>"}</a:{name}>'
-
-
-def _level(
-    size: float, colour: str, align: str, bold: bool, bullet: str, spacing: float, after: float, spc: float
-) -> str:
-    margin = round(size * 1.1 * 12700) if bullet and bullet != "1." else round(size * 1.6 * 12700) if bullet else 0
-    sign = '<a:buAutoNum type="arabicPeriod"/>' if bullet == "1." else f'<a:buChar char="{bullet}"/>'
-    marks = f"<a:buClr>{tone('accent1')}</a:buClr>{sign}" if bullet else "<a:buNone/>"
-    tracking = f' spc="{round(spc * 100)}"' if spc else ""
-    return (
-        f'<a:lvl1pPr marL="{margin}" indent="{-margin}" algn="{align}">'
-        f'<a:lnSpc><a:spcPct val="{round(spacing * 1000)}"/></a:lnSpc><a:spcBef><a:spcPts val="0"/></a:spcBef>'
-        f'<a:spcAft><a:spcPts val="{round(after * 100)}"/></a:spcAft>'
-        f'{marks}<a:defRPr sz="{round(size * 100)}" b="{int(bold)}"{tracking}>{solid(colour)}'
-        f'<a:latin typeface="+mn-lt"/><a:ea typeface="+mn-ea"/></a:defRPr></a:lvl1pPr>'
-    )
-
-
-def _body_settings(anchor: str, inset: tuple[float, float, float, float], vertical: bool) -> str:
-    left, top, right, bottom = (round(v * 12700) for v in inset)
-    direction = ' vert="eaVert"' if vertical else ""
-    return (
-        f'<a:bodyPr wrap="square" lIns="{left}" tIns="{top}" rIns="{right}" bIns="{bottom}"'
-        f' anchor="{anchor}"{direction}>'
-        "<a:noAutofit/></a:bodyPr>"
-    )
-
-
-def _paragraphs(words: str | Sequence[str]) -> str:
-    lines = [words] if isinstance(words, str) else words
-    return "".join(f'<a:p><a:r><a:rPr lang="en-US"/><a:t>{escape(line)}</a:t></a:r></a:p>' for line in lines)
