@@ -13,10 +13,15 @@ from synth.fonts.facts import FontInfo
 from synth.layout.block import Align, Block, Direction, OverflowingError, Setting, UndrawableError
 from synth.layout.fit import fit
 from synth.layout.paragraph import lay_out
+from warehouse.errors import GlyphmillError, UsageError
 
 ROLES = ("title", "sign", "slogan", "name", "place", "heading", "sentence", "sign", "slogan")
 READABLE = {"zh": 17.0, "ja": 17.0, "ko": 17.0}  # the least em in pixels of the picture; others are smaller in their em
 LATIN = 22.0
+
+
+class NoTextError(GlyphmillError):
+    """The corpus has no text of a length that suits the room; the sample is given up and counted."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,11 @@ def choose_text(corpus: Corpus, rng: Generator, language: str, capacity: int, lo
         return corpus.phrase(rng, language.split("-")[0], ROLES[int(rng.integers(len(ROLES)))])
     unit = 1 if is_wide(language) else 3
     top = min(most, unit * int(rng.choice((8, 14, 24, 40, 80), p=(0.15, 0.25, 0.25, 0.2, 0.15))))
-    return corpus.pick(
-        rng, language, max(2, min(4 * unit, top // 2)), max(top, 4), breaks=bool(rng.random() < 0.5)
-    ).text
+    least_wanted, breaks = max(2, min(4 * unit, top // 2)), bool(rng.random() < 0.5)
+    try:
+        return corpus.pick(rng, language, least_wanted, max(top, 4), breaks=breaks).text
+    except UsageError as error:  # the language is there, which was checked before, but no text as short as this
+        raise NoTextError(str(error)) from error
 
 
 def heading(corpus: Corpus, rng: Generator, language: str) -> str:

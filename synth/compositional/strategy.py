@@ -16,7 +16,7 @@ from synth.compositional.frame import OUTSIDE, fill_frame
 from synth.compositional.hanging import hang, make_board, sized_for
 from synth.compositional.materials import MATERIALS
 from synth.compositional.photos import PhotoError, open_album
-from synth.compositional.settle import is_wide
+from synth.compositional.settle import NoTextError, is_wide
 from synth.compositional.site import MOST_STRETCH, Site, stretch
 from synth.compositional.surface import Ink
 from synth.compositional.telling import Made, tell
@@ -73,7 +73,10 @@ class Compositional:
         book = open_book(self.fonts, self.system_fonts)
         for language, _ in self.languages:
             book.require(language if is_wide(language) else "und")
-        open_corpus(self.corpus)
+        held = open_corpus(self.corpus).languages
+        for language, share in self.languages:
+            if share and not any(name == language or name.startswith(f"{language}-") for name in held):
+                raise UsageError(f"the corpus has no text in {language}: it has {', '.join(held) or 'none at all'}")
         if self.photos:
             open_album(self.photos)
 
@@ -93,6 +96,8 @@ class Compositional:
             return self._in_photo(rng) if self.photos else self._alone(rng)
         except PhotoError as error:
             return Rejected("photo_unusable", str(error))
+        except NoTextError as error:
+            return Rejected("no_text", str(error))
         except UndrawableError as error:
             return Rejected("undrawable", str(error))
         except OverflowingError as error:

@@ -258,6 +258,15 @@ def test_settings_are_checked(tmp_path: Path) -> None:
             wrong.check()
 
 
+def test_a_language_that_the_corpus_lacks_is_refused(tmp_path: Path) -> None:
+    face("sans-sc")
+    corpus = tmp_path / "a.txt"
+    corpus.write_text("The quick brown fox jumps over the lazy dog and runs away into the woods.\n" * 3)
+    asked = Compositional(corpus=(str(corpus),), languages=(("en", 0.5), ("ja", 0.5)))
+    with pytest.raises(UsageError, match="no text in ja"):
+        asked.check()
+
+
 def test_the_fingerprint_names_what_decides_the_bytes(folder: Path) -> None:
     face("sans-sc")
     one = Compositional(photos=(str(folder),))

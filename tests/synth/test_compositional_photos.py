@@ -128,6 +128,19 @@ def test_what_cannot_be_decoded_says_so(tmp_path: Path) -> None:
         sized(save(tmp_path, "dot.png", np.zeros((9, 9, 3), np.uint8)), 512)
 
 
+def test_damaged_photographs_of_many_kinds_are_read_or_refused(shared_data: Path) -> None:
+    read = refused = 0
+    for path in open_album((str(shared_data / "broken"),)).files[::3]:
+        try:
+            h, w, _ = sized(path, 320)
+            assert load(path, (h, w)).shape == (h, w, 3)
+            read += 1
+        except PhotoError:
+            refused += 1
+    assert read
+    assert refused
+
+
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("no photograph")
     with pytest.raises(UsageError, match="no photographs"):
