@@ -21,7 +21,7 @@ from synth.sample import Rejected, Sample
 from synth.template.html import browser as browsers
 from synth.template.html.browser import Browser, BrowserError, Document, Session, executable
 from synth.template.html.html import Html
-from synth.template.html.pages import LARGEST, user_page
+from synth.template.html.pages import LARGEST, user_page, user_pages
 from warehouse.errors import MissingDependency, UsageError
 
 REPO = Path(__file__).resolve().parent.parent.parent
@@ -134,6 +134,14 @@ def test_too_large_a_text_is_set_smaller(tmp_path: Path) -> None:
 def test_a_wrong_page_is_told_of(tmp_path: Path, body: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         draw(page(tmp_path, body))
+
+
+def test_a_folder_of_pages(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no HTML file"):
+        Html(pages=(str(tmp_path),)).check()
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.html").write_text(f"{HEAD}{STYLE}</head><h1 data-role='title'></h1>", encoding="utf-8")
+    assert [page.name for page in user_pages(str(tmp_path))] == ["user/a", "user/b"]
 
 
 def test_bad_files_are_refused_at_once(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from synth.template.html.drawing import Composed, drawn
 from synth.template.html.faces import choose
 from synth.template.html.filling import fill
 from synth.template.html.judging import SMALLEST, judged
-from synth.template.html.pages import KINDS, Page, own_pages, user_page
+from synth.template.html.pages import KINDS, Page, own_pages, user_pages
 from synth.template.html.palette import Palette, palettes
 from synth.template.html.writer import Writer
 from warehouse.errors import UsageError
@@ -133,7 +133,7 @@ class Html:
 
     def _all(self) -> tuple[Page, ...]:
         """The pages in use, each with those of its sizes that the settings allow. Raises UsageError where none is."""
-        pages = tuple(user_page(path) for path in self.pages) if self.pages else own_pages(self.kinds)
+        pages = tuple(page for path in self.pages for page in user_pages(path)) if self.pages else own_pages(self.kinds)
         return _fitting(pages, self.longest)
 
 

@@ -55,6 +55,17 @@ def own_pages(kinds: tuple[str, ...] = KINDS) -> tuple[Page, ...]:
     return tuple(found)
 
 
+def user_pages(path: str) -> tuple[Page, ...]:
+    """A user's page, or every HTML file of a folder that has no index.html. Raises UsageError."""
+    folder = Path(path)
+    if not folder.is_dir() or (folder / "index.html").is_file():
+        return (user_page(path),)
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".html", ".htm"))
+    if not files:
+        raise UsageError(f"{path}: no HTML file lies in this folder")
+    return tuple(user_page(str(file)) for file in files)
+
+
 @cache
 def user_page(path: str) -> Page:
     """A user's HTML file, or folder with an index.html. Raises UsageError where it is none, is too large, cannot be
