@@ -159,9 +159,9 @@ def caption(
     """A caption that quotes every one of `texts`, the first as the main one; see `quotable` for how.
 
     `surface`: what bears them, a noun phrase of the language ("a wooden board", "一块木牌"). `scene`: a caption of the
-    rest of the picture in the language, empty for none. `way`: of WAYS. `letters`: a font's kind. `stance`: stands, hangs,
-    lies, near, close (the surface is all there is to see) or direct (written on a thing of the scene). `blurred`: the
-    scene is out of focus behind it.
+    rest of the picture in the language, empty for none. `way`: of WAYS. `letters`: a font's kind. `stance`: stands,
+    hangs, lies, near, close (the surface is all there is to see) or direct (written on a thing of the scene).
+    `blurred`: the scene is out of focus behind it.
     Raises ValueError where there is no text, or no quotation marks can hold one.
     """
     if not texts or not any(t.strip() for t in texts):

@@ -181,6 +181,8 @@ def _plane(lab: Field, box: tuple[int, int, int, int], rough: float) -> Plane | 
         return None
     if light > 248 and rough < 1:  # burnt out: whatever is there, it is no wall
         return "sky"
+    if yellow < 114 and y0 < 0.12 * h and rough < 3:  # deep blue, as above mountains
+        return "sky"
     if (
         light > 100
         and rough < 5

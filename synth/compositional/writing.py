@@ -53,13 +53,18 @@ class Writer:
                 return self._headed(size, room, ink, language, smallest, rng)
             except OverflowingError:
                 pass  # a heading that is too long for this room: the text alone may still fit
-        return _joined(size, [self._one(room, ink, language, smallest, rng)])
+        try:
+            return _joined(size, [self._one(room, ink, language, smallest, self.most, rng)])
+        except OverflowingError:  # a word too long for a narrow room: a few characters, and no further try
+            return _joined(size, [self._one(room, ink, language, smallest, 8, rng)])
 
-    def _one(self, room: Room, ink: Ink, language: str, smallest: float, rng: Generator) -> tuple[Written, Room, str]:
+    def _one(
+        self, room: Room, ink: Ink, language: str, smallest: float, most: int, rng: Generator
+    ) -> tuple[Written, Room, str]:
         x0, y0, x1, y1 = room
         across = 1.0 if is_wide(language) else 0.55
         capacity = int((x1 - x0) * (y1 - y0) / (smallest**2 * 1.45 * across) * 0.75)
-        text = choose_text(self.corpus, rng, language, capacity, self.most)
+        text = choose_text(self.corpus, rng, language, capacity, most)
         font = choose_font(self.book, rng, text, language, ink)
         tallest = max(smallest * 2.0, (y1 - y0) * float(rng.uniform(0.16, 0.7)))
         largest = min(tallest, (y1 - y0) / 1.35, 280.0)
