@@ -15,7 +15,7 @@ QUALITY = 92
 def encode(image: NDArray[np.uint8], quality: int = QUALITY) -> bytes:
     """JPEG of (h, w, 3) RGB. Colours are kept at full resolution: halved, they bleed out of thin coloured strokes."""
     data: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(image), quality=quality, colorspace="RGB", colorsubsamp="444", fastdct=False
+        np.ascontiguousarray(image), quality=quality, colorspace="RGB", colorsubsampling="444", fastdct=False
     )
     return data
 

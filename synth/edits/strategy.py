@@ -83,7 +83,8 @@ class Edits:
 
     def fingerprint(self) -> str:
         album = open_album(self.photos).digest if self.photos else "none"
-        return f"edit {VERSION} fonts {self._book().digest} photos {album} {self!r}"
+        settings = replace(self, fonts=(), photos=())  # what lies in the files counts, not where they lie
+        return f"edit {VERSION} fonts {self._book().digest} photos {album} {settings!r}"
 
     def draw_pair(self, seed: int, index: int) -> EditPair | Rejected:
         rng = chance(seed, self.name, index)

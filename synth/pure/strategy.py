@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -67,9 +67,10 @@ class Pure:
 
     def fingerprint(self) -> str:
         plan = _open_plan(self.plan).digest if self.plan is not None else "none"
-        return (
-            f"pure {VERSION} fonts {self._book().digest} corpus {open_corpus(self.corpora).digest} plan {plan} {self!r}"
-        )
+        # What lies in the files counts, not where they lie: another machine may have them elsewhere.
+        settings = replace(self, corpora=(), fonts=(), plan=None)
+        corpus = open_corpus(self.corpora).digest
+        return f"pure {VERSION} fonts {self._book().digest} corpus {corpus} plan {plan} {settings!r}"
 
     def draw(self, seed: int, index: int) -> Sample | Rejected:
         rng = chance(seed, self.name, index)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from synth.hanzi import SIZES, level_of, levels
 from pipelines.categories.taxonomy import find_taxonomy, load_taxonomy, read_taxonomy
+from synth.hanzi import SIZES, level_of, levels
 from warehouse.errors import UsageError
 
 PRINTED = {
