@@ -27,11 +27,11 @@ from peak import peak_mb
 
 from pipelines import recipe as recipes
 from pipelines.balancing.balance import balance
-from synth.hanzi import levels
 from pipelines.categories.table import CATEGORY
 from pipelines.categories.taxonomy import load_taxonomy
 from pipelines.decide import decide
 from pipelines.extractors import discover
+from synth.hanzi import levels
 from warehouse.commit import RunInfo, commit
 from warehouse.lake import Lake
 from warehouse.schema import CAPTIONS, INPUTS

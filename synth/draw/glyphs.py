@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
 import freetype
 import numpy as np
@@ -32,38 +33,37 @@ class Bitmap:
 _EMPTY = Bitmap(np.zeros((0, 0), np.uint8), 0, 0)
 
 
-@dataclass
-class _Kept:
-    """What this process has drawn. Emptied when it holds too much; only speed depends on it."""
+class _Held:
+    """Bytes of all bitmaps of this process. They are let go when they are too many; only speed depends on it."""
 
-    bitmaps: dict[tuple[FaceKey, float, int, int, bool], Bitmap] = field(default_factory=dict)
-    held: int = 0
+    bytes = 0
 
 
-_kept = _Kept()
+class _Sized(dict[tuple[int, int, bool], Bitmap]):
+    """Bitmaps of one face at one size by (glyph, part, turned): the pen is `part` quarters of a pixel to the right;
+    `turned`: a quarter clockwise."""
+
+    def __init__(self, key: FaceKey, size: float) -> None:
+        super().__init__()
+        self.key, self.size = key, size
+
+    def __missing__(self, name: tuple[int, int, bool]) -> Bitmap:
+        found = self[name] = _draw(self.key, self.size, *name)
+        _Held.bytes += found.coverage.nbytes + 400
+        return found
 
 
-def bitmaps(key: FaceKey, size: float) -> _Sized:
-    """The bitmaps of a face at an em of `size` pixels."""
+@lru_cache(maxsize=4096)
+def _sized(key: FaceKey, size: float) -> _Sized:
     return _Sized(key, size)
 
 
-class _Sized:
-    def __init__(self, key: FaceKey, size: float) -> None:
-        self.key, self.size = key, size
-
-    def get(self, glyph: int, part: int = 0, turned: bool = False) -> Bitmap:
-        """The glyph with its pen `part` quarters of a pixel to the right; `turned`: a quarter clockwise."""
-        name = (self.key, self.size, glyph, part, turned)
-        found = _kept.bitmaps.get(name)
-        if found is None:
-            found = _draw(self.key, self.size, glyph, part, turned)
-            if _kept.held > KEPT_BYTES:
-                _kept.bitmaps.clear()
-                _kept.held = 0
-            _kept.bitmaps[name] = found
-            _kept.held += found.coverage.nbytes + 400
-        return found
+def bitmaps(key: FaceKey, size: float) -> dict[tuple[int, int, bool], Bitmap]:
+    """The bitmaps of a face at an em of `size` pixels, by (glyph, part, turned), drawn as they are asked for."""
+    if _Held.bytes > KEPT_BYTES:
+        _sized.cache_clear()
+        _Held.bytes = 0
+    return _sized(key, size)
 
 
 def _draw(key: FaceKey, size: float, glyph: int, part: int, turned: bool) -> Bitmap:

@@ -48,7 +48,7 @@ def _bitmaps(block: Block, at: tuple[float, float]) -> tuple[list[Bitmap], NDArr
         steps = np.rint(x).astype(np.int64) * PARTS
     part = steps % PARTS
     drawn = [
-        faces[f].get(g, p, t)
+        faces[f][g, p, t]
         for f, g, p, t in zip(
             block.face.tolist(), block.glyph.tolist(), part.tolist(), block.turned.tolist(), strict=True
         )

@@ -94,6 +94,10 @@ def layer(mask: Pixels, how: Paint) -> Layer:
 def on_plain(mask: Pixels, ground: Colour, ink: Colour) -> Pixels:
     """(h, w, 3): ink of one colour on a ground of one colour, by a table of the 256 mixtures: the quickest there is."""
     share = np.arange(256, dtype=np.float64)[:, None] / 255
+    if len({*ground}) == len({*ink}) == 1:  # greys: one channel is looked up, not three
+        greys = np.rint(ground[0] * (1 - share) + ink[0] * share).astype(np.uint8)
+        grey: Pixels = cv2.cvtColor(cv2.LUT(mask, greys), cv2.COLOR_GRAY2RGB)  # type: ignore[assignment]
+        return grey
     table = np.rint(np.array(ground) * (1 - share) + np.array(ink) * share).astype(np.uint8)
     out: Pixels = cv2.applyColorMap(mask, table[:, None, :])  # type: ignore[assignment]
     return out

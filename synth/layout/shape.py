@@ -145,7 +145,9 @@ def _refuse_blank(text: str, run: Run, face: Face, at: list[int], ids: list[int]
 
 def _gather(text: str, found: list[Run], pieces: list[_Piece], vertical: bool) -> Shaped:
     at = np.array([a for p in pieces for a in p.at], dtype=np.int32)
-    starts, cluster = np.unique(at, return_inverse=True)
+    begins = np.ones(len(at), dtype=bool)  # runs and their clusters are in order
+    begins[1:] = at[1:] != at[:-1]
+    starts, cluster = at[begins], np.cumsum(begins) - 1
     ends = np.append(starts[1:], len(text)).astype(np.int32)
     advance = np.array([v for p in pieces for _, v in sorted(p.advances.items())], dtype=np.float64)
     glyphs = [len(p.at) for p in pieces]
