@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--peer-font", default="/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    strategy = Compositional(photos=tuple(given.photos), corpus=tuple(given.corpus))
+    strategy = Compositional(photos=tuple(given.photos), corpora=tuple(given.corpus))
     strategy.check()
     rate(strategy, 0, max(4, given.count // 10))  # caches of fonts and noise
     rates, peers, told = [], [], Counter[str]()

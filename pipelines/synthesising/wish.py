@@ -120,11 +120,10 @@ def _compositional(wish: Wish) -> Drawer:
 
     return Compositional(
         photos=wish.photos,
-        corpus=wish.corpora,
+        corpora=wish.corpora,
         fonts=wish.fonts,
         languages=_forms(wish.languages),
-        shortest=wish.longest[0],
-        longest=wish.longest[1],
+        longest=wish.longest,
     )
 
 

@@ -41,13 +41,12 @@ class Compositional:
     becomes, out of focus, the ground behind a board."""
 
     photos: tuple[str, ...] = ()
-    corpus: tuple[str, ...] = ()
+    corpora: tuple[str, ...] = ()
     fonts: tuple[str, ...] = ()
     system_fonts: bool = True
     languages: tuple[tuple[str, float], ...] = (("zh-Hans", 0.6), ("en", 0.4))
     materials: tuple[tuple[str, float], ...] = ()
-    shortest: int = 512
-    longest: int = 1328
+    longest: tuple[int, int] = (512, 1328)
     most_characters: int = 120
     headed: float = 0.3
     direct: float = 0.25
@@ -66,14 +65,12 @@ class Compositional:
         for shares in (self.languages, self.materials or (("", 1.0),)):
             if any(share < 0 for _, share in shares) or not sum(share for _, share in shares):
                 raise UsageError("shares of languages and of materials must be 0 or more, and not all 0")
-        if not 256 <= self.shortest <= self.longest <= 4096:
-            raise UsageError(
-                f"the longer side must lie within 256 to 4096 pixels, not {self.shortest} to {self.longest}"
-            )
+        if not 256 <= self.longest[0] <= self.longest[1] <= 4096:
+            raise UsageError(f"the longer side must lie within 256 to 4096 pixels, least first; got {self.longest}")
         book = open_book(self.fonts, self.system_fonts)
         for language, _ in self.languages:
             book.require(language if is_wide(language) else "und")
-        held = open_corpus(self.corpus).languages
+        held = open_corpus(self.corpora).languages
         for language, share in self.languages:
             if share and not any(name == language or name.startswith(f"{language}-") for name in held):
                 raise UsageError(f"the corpus has no text in {language}: it has {', '.join(held) or 'none at all'}")
@@ -85,7 +82,7 @@ class Compositional:
             VERSION,
             repr(self),
             open_book(self.fonts, self.system_fonts).digest,
-            open_corpus(self.corpus).digest,
+            open_corpus(self.corpora).digest,
         ]
         digests.append(open_album(self.photos).digest if self.photos else "")
         return hashlib.blake2b("\0".join(digests).encode(), digest_size=16).hexdigest()
@@ -107,7 +104,7 @@ class Compositional:
 
     def _in_photo(self, rng: Generator) -> Sample | Rejected:
         album = open_album(self.photos)
-        found = find(album, (self.shortest, self.longest), self.direct, self.near, rng)
+        found = find(album, self.longest, self.direct, self.near, rng)
         if isinstance(found, Rejected):
             return found
         made = self._paint(found, rng) if found.site.stance == "direct" else self._hang(found, rng)
@@ -125,7 +122,7 @@ class Compositional:
 
     @property
     def _writer(self) -> Writer:
-        book, corpus = open_book(self.fonts, self.system_fonts), open_corpus(self.corpus)
+        book, corpus = open_book(self.fonts, self.system_fonts), open_corpus(self.corpora)
         return Writer(book, corpus, self.languages, self.most_characters, self.headed)
 
     def _hang(self, found: Found, rng: Generator) -> Made | Rejected:
@@ -155,7 +152,7 @@ class Compositional:
 
     def _alone(self, rng: Generator) -> Sample | Rejected:
         name = self._material(tuple(MATERIALS), rng)
-        longer = int(rng.integers(self.shortest, self.longest + 1))
+        longer = int(rng.integers(self.longest[0], self.longest[1] + 1))
         aspect = (1.0, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 16 / 9)[int(rng.integers(6))]
         shape = (round(longer / max(1.0, aspect)), round(longer * min(1.0, aspect)))
         surface = MATERIALS[name](rng, *(round(s + 2 * OUTSIDE * min(shape)) for s in shape))

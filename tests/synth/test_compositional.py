@@ -127,7 +127,7 @@ def test_the_photograph_is_left_alone_away_from_the_surface() -> None:
 
 
 def test_samples_are_true(folder: Path) -> None:
-    strategy = Compositional(photos=(str(folder),), shortest=560, longest=640)
+    strategy = Compositional(photos=(str(folder),), longest=(560, 640))
     strategy.check()
     samples = drawn(strategy, 20)
     assert len(samples) >= 10
@@ -148,7 +148,7 @@ def test_samples_are_true(folder: Path) -> None:
 
 
 def test_the_same_sample_in_any_order_and_process(folder: Path) -> None:
-    strategy = Compositional(photos=(str(folder),), shortest=512, longest=600)
+    strategy = Compositional(photos=(str(folder),), longest=(512, 600))
 
     def digest(sample: Sample | Rejected) -> str:
         if isinstance(sample, Rejected):
@@ -183,14 +183,16 @@ def test_the_same_sample_in_any_order_and_process(folder: Path) -> None:
 
 def test_without_photographs_the_material_fills_the_frame() -> None:
     face("sans-sc")
-    samples = drawn(Compositional(shortest=512, longest=560), 12)
+    samples = drawn(Compositional(longest=(512, 560)), 12)
     assert len(samples) >= 9
     assert all(s.facts["stance"] == "close" for s in samples)
     assert all(512 <= max(s.image.shape) <= 560 for s in samples)
 
 
 def test_materials_are_those_asked_for(folder: Path) -> None:
-    asked = Compositional(photos=(str(folder),), materials=(("wood", 1.0), ("neon", 0.0)), direct=0.0, longest=640)
+    asked = Compositional(
+        photos=(str(folder),), materials=(("wood", 1.0), ("neon", 0.0)), direct=0.0, longest=(512, 640)
+    )
     samples = drawn(asked, 8)
     assert samples
     assert all("wood" in s.template for s in samples)
@@ -200,7 +202,7 @@ def test_a_place_that_is_named_is_used(tmp_path: Path) -> None:
     face("sans-sc")
     path = save(tmp_path, "a.jpg", busy(480, 640))
     path.with_suffix(".json").write_text('{"quads": [[100, 90, 520, 60, 540, 400, 90, 380]]}')
-    strategy = Compositional(photos=(str(tmp_path),), shortest=640, longest=640, direct=0.0)
+    strategy = Compositional(photos=(str(tmp_path),), longest=(640, 640), direct=0.0)
     samples = drawn(strategy, 8)
     assert samples
     quad = np.array([[100, 90], [520, 60], [540, 400], [90, 380]], np.float32)
@@ -251,7 +253,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
         (Compositional(materials=(("jelly", 1.0),)), "no material 'jelly'"),
         (Compositional(materials=(("wood", 0.0),)), "not all 0"),
         (Compositional(languages=()), "not all 0"),
-        (Compositional(shortest=900, longest=800), "longer side"),
+        (Compositional(longest=(900, 800)), "longer side"),
         (Compositional(photos=(str(tmp_path),)), "no photographs"),
     ):
         with pytest.raises(UsageError, match=words):
@@ -262,7 +264,7 @@ def test_a_language_that_the_corpus_lacks_is_refused(tmp_path: Path) -> None:
     face("sans-sc")
     corpus = tmp_path / "a.txt"
     corpus.write_text("The quick brown fox jumps over the lazy dog and runs away into the woods.\n" * 3)
-    asked = Compositional(corpus=(str(corpus),), languages=(("en", 0.5), ("ja", 0.5)))
+    asked = Compositional(corpora=(str(corpus),), languages=(("en", 0.5), ("ja", 0.5)))
     with pytest.raises(UsageError, match="no text in ja"):
         asked.check()
 
@@ -277,7 +279,7 @@ def test_the_fingerprint_names_what_decides_the_bytes(folder: Path) -> None:
 def test_real_photographs(shared_data: Path) -> None:
     """Of photographs as they come, most have a place; what is drawn keeps clear of the people that are told of."""
     face("sans-sc")
-    strategy = Compositional(photos=(str(shared_data / "photos_captioned" / "images"),), longest=640)
+    strategy = Compositional(photos=(str(shared_data / "photos_captioned" / "images"),), longest=(512, 640))
     made = [strategy.draw(11, i) for i in range(24)]
     samples = [m for m in made if isinstance(m, Sample)]
     assert len(samples) >= 12
