@@ -98,9 +98,9 @@ def main() -> None:
     }
     wanted = args.only or list(strategies)
     out = {}
-    with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
-        for name in wanted:
-            tasks = [(strategies[name], args.seed, i) for i in range(3 * args.count)]  # some are rejected
+    for name in wanted:
+        tasks = ((strategies[name], args.seed, i) for i in range(3 * args.count))  # some are rejected
+        with multiprocessing.get_context("spawn").Pool(args.workers) as pool:  # ended with what it still has to do
             out[name] = _told(name, pool.imap(_read, tasks, chunksize=2), args.count)
     print(json.dumps({"name": "OCR character accuracy of what was drawn", "count": args.count, **out}))
 

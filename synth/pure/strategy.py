@@ -93,17 +93,21 @@ class Pure:
     def _choose_text(self, rng: np.random.Generator, size: tuple[int, int]) -> Text:
         shares = np.array([share for _, share in self.languages])
         language = self.languages[int(rng.choice(len(shares), p=shares / shares.sum()))][0]
+        lines = bool(rng.random() < 0.4)  # a poem's lines stay lines
+        corpus = open_corpus(self.corpora)
         if self.lengths is not None:
-            low, high = self.lengths
-        else:
-            weights = np.array([share for _, _, share in LENGTHS])
-            low, high, _ = LENGTHS[int(rng.choice(len(LENGTHS), p=weights / weights.sum()))]
+            return corpus.pick(rng, language, *self.lengths, breaks=lines)
+        weights = np.array([share for _, _, share in LENGTHS])
+        chosen = int(rng.choice(len(LENGTHS), p=weights / weights.sum()))
+        for low, high, _ in LENGTHS[chosen::-1]:  # a corpus of signs has no paragraphs: what is next shorter, then
             if not language.startswith(("zh", "ja", "ko")):
                 low, high = 2 * low, 3 * high  # a word of five letters says as much as two characters
             high = max(LENGTHS[0][1], min(high, most_characters(size, language)))
-            low = min(low, high // 2)
-        lines = rng.random() < 0.4  # a poem's lines stay lines
-        return open_corpus(self.corpora).pick(rng, language, low, high, breaks=bool(lines))
+            try:
+                return corpus.pick(rng, language, min(low, high // 2), high, breaks=lines)
+            except UsageError:
+                continue
+        return corpus.pick(rng, language, 1, LENGTHS[-1][1], breaks=lines)
 
 
 @lru_cache(maxsize=8)

@@ -129,6 +129,14 @@ def test_a_text_that_no_font_draws_is_rejected_whole(tmp_path: Path) -> None:
     assert found.reason == "undrawable"
 
 
+def test_a_corpus_of_a_few_short_lines_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "signs.txt").write_text("出口\n请勿吸烟\n图书馆\nPush\nMind the gap\n", encoding="utf-8")
+    strategy = Pure(corpora=(str(tmp_path / "signs.txt"),), longest=(256, 320))
+    strategy.check()
+    for sample in _samples(strategy, 20):
+        assert sample.texts[0].text.strip()
+
+
 @pytest.mark.parametrize(
     ("strategy", "words"),
     [
