@@ -2,7 +2,7 @@
 
     python bench/synthtiger_peer.py PHOTOS FONT COUNT
 
-SynthTIGER's own components put together as SynthDoG does, with the amounts of its published configuration: a
+SynthTIGER's own components put together after SynthDoG, amounts after its configuration though not copied from it: a
 photograph, blurred, as ground; a sheet half as high and wide or all of it, filled to a half or more with letters that
 are layers of their own, a thirtieth to a tenth of the sheet in size; elastic distortion, noise and perspective of all
 of them; shadow, contrast, brightness and blur over the whole; a JPEG. Quadrilaterals are those of the layers. Pictures

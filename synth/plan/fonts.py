@@ -30,6 +30,8 @@ class Font(Protocol):
     def language(self) -> str: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def centred(self) -> str: ...
 
 
 class Drawn(Protocol):
@@ -72,6 +74,8 @@ def cast(book: Fonts, characters: Sequence[str], language: str) -> Cast:
             continue
         table = np.zeros(0x110000, dtype=np.bool_)
         table[book.coverage(font.key).drawn] = True
+        if not language.startswith("zh-Hant"):  # elsewhere stops stand in a corner of their square
+            table[[ord(stop) for stop in font.centred]] = False
         if table[points].any():
             chosen.append(font)
             tables.append(table)

@@ -30,6 +30,7 @@ class FakeFont:
     kind: str
     language: str
     digest: str
+    centred: str = ""
 
 
 @dataclass(frozen=True)
@@ -258,3 +259,18 @@ def test_the_standard_list_with_the_fonts_of_this_machine(shared_data: Path) -> 
 
 def _none(undrawn: str, level: int | None) -> int:
     return sum(c in levels()[(level or 1) - 1] for c in undrawn)
+
+
+def test_a_font_whose_stops_stand_in_the_middle_sets_no_simplified_text_with_stops() -> None:
+    """Taiwan's stops in the middle of the square look like a fault to readers elsewhere."""
+    from synth.fonts.book import open_book
+    from synth.plan.fonts import cast
+
+    book = open_book()
+    centred = [f for f in book.fonts if f.centred and f.language == "zh-Hans"]
+    if not centred:
+        pytest.skip("no font here draws the stops in the middle")
+    found = cast(book, "春眠。", "zh-Hans")
+    seen = {font.name: draws.tolist() for font, draws in zip(found.fonts, found.draws.T, strict=True)}
+    assert all(seen[font.name] == [True, True, "。" not in font.centred] for font in centred)
+    assert [True, True, True] in seen.values()
