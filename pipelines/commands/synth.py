@@ -113,6 +113,7 @@ def _command(name: str, doc: str) -> Callable[..., None]:
         dry_run: DryRunOption = False,
         quiet: QuietOption = False,
     ) -> None:
+        from pipelines.engines.pool import workers_kept
         from pipelines.progress import bar
         from pipelines.synthesising import synthesise as job
         from pipelines.synthesising import wish
@@ -129,7 +130,7 @@ def _command(name: str, doc: str) -> Callable[..., None]:
         unused = wish.left_out(name, asked)
         if unused:
             typer.echo("left out: " + ", ".join(f"{n} {what}" for what, n in unused.most_common()), err=True)
-        with bar("draw", enabled=not quiet) as show, bar("scan", enabled=not quiet) as scanning:
+        with workers_kept(), bar("draw", enabled=not quiet) as show, bar("scan", enabled=not quiet) as scanning:
             done = job.synthesise(
                 Lake.open_or_create(lake, catalog=catalog),
                 drawer,

@@ -235,7 +235,9 @@ def test_bad_files_among_good_ones_are_counted(tmp_path: Path, glyphmill: Run, r
         folder.mkdir()
     (fonts / "DejaVuSans.ttf").symlink_to("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
     (fonts / "broken.ttf").write_bytes(b"\0\1\0\0" + NOISE.randbytes(400))
-    (corpus / "gbk.txt").write_bytes("山不在高，有仙则名。水不在深，有龙则灵。\n斯是陋室，惟吾德馨。\n".encode("gbk"))
+    hut = "山不在高，有仙则名。水不在深，有龙则灵。\n斯是陋室，惟吾德馨。\n"
+    hut += "苔痕上阶绿，草色入帘青。谈笑有鸿儒，往来无白丁。\n"
+    (corpus / "gbk.txt").write_bytes(hut.encode("gbk"))
     picture(np.random.default_rng(1), 640, 480).save(photos / "good.jpg")
     (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff" + NOISE.randbytes(500))
     lake = tmp_path / "lake"
@@ -246,7 +248,7 @@ def test_bad_files_among_good_ones_are_counted(tmp_path: Path, glyphmill: Run, r
     assert "1 font broken" in done.stderr
     (drawn,) = rows("SELECT count(*) AS n, string_agg(texts[1].text, '') AS text FROM synth_truth", lake)
     assert int(str(drawn["n"])) > 0
-    assert set(str(drawn["text"]).replace("\n", "")) <= set("山不在高，有仙则名。水深龙灵斯是陋室惟吾德馨")
+    assert set(str(drawn["text"]).replace("\n", "")) <= set(hut)
     glyphmill("synth", "compositional", "--count", 8, "--lake", lake, "--photos", photos, "--workers", 1)
     rejected = rows("SELECT reason, detail FROM synth_rejected WHERE strategy = 'compositional'", lake)
     assert any("bad.jpg" in str(row["detail"]) for row in rejected), (rejected, done.stdout)
