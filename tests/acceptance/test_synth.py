@@ -23,7 +23,7 @@ pytest.importorskip("uharfbuzz", reason="drawing text needs the extra synth")
 pytest.importorskip("rapidocr", reason="legibility needs the extra ocr")
 
 SOAK = bool(os.environ.get("GLYPHMILL_SOAK"))
-EACH = 64 if SOAK else 2
+EACH = 64 if SOAK else 3
 KILLS = 12 if SOAK else 1
 STRATEGIES = ("pure", "compositional", "template", "edit")
 NOISE = random.Random(9)
