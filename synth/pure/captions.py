@@ -18,6 +18,8 @@ KINDS: dict[Kind, tuple[str, str]] = {
     "display": ("display type", "美术字体"),
     "symbol": ("symbols", "符号字体"),
 }
+#: annotate/captions/quotes.py finds quotations of up to 400 characters.
+LONGEST = 360
 _PLACES = {
     (0, 0): ("in the upper left", "左上方"),
     (1, 0): ("at the top", "上方"),
@@ -71,7 +73,23 @@ def page_captions(rng: np.random.Generator, placed: Placed, design: Design, font
 
 
 def quote(text: str, language: str) -> str:
-    """In the quotation marks of the language, or in others where the text has these itself."""
+    """In the quotation marks of the language, or in others where the text has these itself; a long text in several
+    quotations one after the other, as readers of captions take no longer ones for a quotation."""
+    return (" " if language == "en" else "").join(_marked(piece, language) for piece in _pieces(text))
+
+
+def _pieces(text: str) -> list[str]:
+    """Of at most LONGEST characters, cut after a sentence, else at a blank, else anywhere."""
+    pieces = []
+    while len(text) > LONGEST:
+        head = text[:LONGEST]
+        cut = max(head.rfind(mark) for mark in "。！？；.!?;") + 1 or head.rfind(" ") + 1 or LONGEST
+        pieces.append(text[:cut].strip())
+        text = text[cut:].strip()
+    return [*pieces, text]
+
+
+def _marked(text: str, language: str) -> str:
     pairs = ("“”", '""', "「」") if language == "en" else ("“”", "「」", "『』")
     for pair in pairs:
         if not set(pair) & set(text):
