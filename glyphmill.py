@@ -11,6 +11,9 @@ from typing import Annotated
 
 import typer
 
+from model.commands.model import app as model_commands
+from model.commands.sample import app as sample_commands
+from model.commands.train import app as train_commands
 from pipelines.cli import app as pipeline_commands
 from pipelines.commands.annotate import app as annotate_commands
 from pipelines.commands.audit import app as audit_commands
@@ -51,6 +54,9 @@ MOUNTED = (
     gallery_commands,
     keeping_commands,
     lake_commands,
+    train_commands,
+    sample_commands,
+    model_commands,
 )
 for commands in MOUNTED:
     app.registered_commands.extend(commands.registered_commands)

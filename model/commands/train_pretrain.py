@@ -1,0 +1,7 @@
+"""glyphmill train: the commands of pretrain."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer()
