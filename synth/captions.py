@@ -8,20 +8,14 @@ where it has quotation marks of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
 from annotate.captions.quotes import quoted
-
-Language = Literal["en", "zh"]
-Colour = tuple[int, int, int]
-
-WHOLE = 300  # characters up to which a text is quoted whole
-_MARKS: dict[str, tuple[tuple[str, str], ...]] = {
-    "en": (("“", "”"), ('"', '"'), ("「", "」"), ("『", "』"), ("‘", "’")),
-    "zh": (("“", "”"), ("「", "」"), ("『", "』"), ('"', '"'), ("‘", "’")),
-}
+from synth.draw.paint import Colour
+from synth.fonts.facts import Kind
+from synth.naming import LETTERS, colour_names
+from synth.quoting import BEGINS, MARKS, Language, quotable
 
 #: What a way of writing is called: English participle and preposition, Chinese verb.
 WAYS: dict[str, tuple[str, str]] = {
@@ -43,19 +37,6 @@ WAYS: dict[str, tuple[str, str]] = {
     "lit": ("lit up on", "亮着"),
     "displayed": ("displayed on", "显示着"),
 }
-_COLOURS: tuple[tuple[str, str, Colour], ...] = (
-    ("black", "黑色", (22, 22, 24)), ("dark grey", "深灰色", (78, 80, 84)), ("grey", "灰色", (140, 142, 146)),
-    ("white", "白色", (246, 246, 244)), ("cream", "米白色", (242, 234, 208)), ("red", "红色", (200, 30, 36)),
-    ("dark red", "深红色", (124, 20, 24)), ("orange", "橙色", (250, 130, 30)), ("yellow", "黄色", (250, 216, 80)),
-    ("gold", "金色", (224, 184, 96)), ("green", "绿色", (60, 190, 100)), ("dark green", "深绿色", (18, 84, 58)),
-    ("light green", "浅绿色", (176, 230, 176)), ("blue", "蓝色", (36, 96, 200)), ("dark blue", "深蓝色", (22, 36, 100)),
-    ("light blue", "浅蓝色", (120, 196, 244)), ("purple", "紫色", (130, 60, 170)), ("pink", "粉色", (250, 130, 180)),
-    ("brown", "棕色", (100, 58, 30)), ("dark brown", "深棕色", (48, 28, 16)),
-)  # fmt: skip
-_LETTERS = {
-    "sans": ("sans-serif", "黑体"), "serif": ("serif", "宋体"), "kai": ("brush-style", "楷体"),
-    "mono": ("monospaced", "等宽体"), "hand": ("handwritten-style", "手写体"), "display": ("decorative", "美术体"),
-}  # fmt: skip
 _PLACES: dict[str, tuple[str, str]] = {
     "left": ("on the left", "左侧"), "right": ("on the right", "右侧"), "center": ("in the middle", "中央"),
     "top": ("at the top", "上方"), "bottom": ("at the bottom", "下方"), "top left": ("in the upper left", "左上方"),
@@ -150,13 +131,13 @@ def caption(
     scene: str = "",
     way: str = "printed",
     colour: Colour | None = None,
-    letters: str | None = None,
+    letters: Kind | None = None,
     bold: bool = False,
     place: str = "center",
     stance: str = "stands",
     blurred: bool = False,
 ) -> str:
-    """A caption that quotes every one of `texts`, the first as the main one; see `quotable` for how.
+    """A caption that quotes every one of `texts`, the first as the main one; see synth/quoting.py for how.
 
     `surface`: what bears them, a noun phrase of the language ("a wooden board", "一块木牌"). `scene`: a caption of the
     rest of the picture in the language, empty for none. `way`: of WAYS. `letters`: a font's kind. `stance`: stands,
@@ -170,40 +151,18 @@ def caption(
     pattern = _pattern(language, rng, bool(scene), stance)
     more = _pick(rng, _EN_MORE if language == "en" else _ZH_MORE) if len(texts) > 1 else ""
     words = _words(language, rng, surface, way, colour, letters, bold, place, stance)
-    wanted = [quotable(t, language) for t in texts if t.strip()]
+    wanted = [quotable(t) for t in texts if t.strip()]
     for scene_words in scenes:
         line = pattern.format(scene=scene_words, **words)
         if not scene_words:
             line = line.lstrip(" 。，")
             line = line[:1].upper() + line[1:]
-        for marks in _MARKS[language]:
+        for marks in MARKS[language]:
             filled = _fill(line, more, wanted, marks, language)
             found = quoted(filled)
             if all(text in found for text, _ in wanted):
                 return filled
     raise ValueError(f"no quotation marks can hold {wanted[0][0][:40]!r}")
-
-
-def quotable(text: str, language: Language) -> tuple[str, bool]:
-    """The text as captions quote it, and whether that is all of it: on one line (lines of Chinese are joined, those of
-    other writing parted by a blank), whole up to 300 characters, of longer ones the beginning."""
-    lines = [" ".join(line.split()) for line in text.split("\n") if line.strip()]
-    joined = lines[0]
-    for line in lines[1:]:
-        joined += ("" if _wide(joined[-1]) and _wide(line[0]) else " ") + line
-    if len(joined) <= WHOLE:
-        return joined, True
-    first = lines[0] if len(lines[0]) <= 120 else lines[0][:120]
-    if " " in first and len(lines[0]) > 120:
-        first = first.rsplit(" ", 1)[0]
-    return first.strip(), False
-
-
-def colour_name(colour: Colour, language: Language) -> str:
-    """The nearest of twenty names."""
-    distances = [sum(w * (a - b) ** 2 for w, a, b in zip((2, 4, 3), colour, c, strict=True)) for _, _, c in _COLOURS]
-    english, chinese, _ = _COLOURS[int(np.argmin(distances))]
-    return english if language == "en" else chinese
 
 
 def _pattern(language: Language, rng: np.random.Generator, scene: bool, stance: str) -> str:
@@ -218,15 +177,15 @@ def _pattern(language: Language, rng: np.random.Generator, scene: bool, stance: 
 
 
 def _words(
-    language: Language, rng: np.random.Generator, surface: str, way: str, colour: Colour | None, letters: str | None,
+    language: Language, rng: np.random.Generator, surface: str, way: str, colour: Colour | None, letters: Kind | None,
     bold: bool, place: str, stance: str,
 ) -> dict[str, str]:  # fmt: skip
     which = 0 if language == "en" else 1
     where = _PLACES[place][which]
     stances = _STANCES.get(stance)
-    style = [] if colour is None else [colour_name(colour, language)]
-    if letters in _LETTERS and rng.random() < 0.6:
-        style += (["bold"] if bold and which == 0 else []) + [_LETTERS[letters][which]]
+    style = [] if colour is None else [colour_names(colour)[language]]
+    if letters in LETTERS and rng.random() < 0.6:
+        style += (["bold"] if bold and which == 0 else []) + [LETTERS[letters][language]]
     if which == 0:
         in_colour = f", in {_joined(style)} letters" if style else ""
         if way == "raised":
@@ -257,8 +216,7 @@ def _fill(line: str, more: str, texts: Sequence[tuple[str, bool]], marks: tuple[
     searched."""
     shown = []
     for text, is_whole in texts:
-        begins = "" if is_whole else ("a long text that begins " if language == "en" else "开头为")
-        shown.append(f"{begins}{marks[0]}{text}{marks[1]}")
+        shown.append(f"{'' if is_whole else BEGINS[language]}{marks[0]}{text}{marks[1]}")
     head, _, tail = line.partition("<>")
     filled = head + shown[0] + tail
     if more:
@@ -274,7 +232,3 @@ def _ended(scene: str, language: Language) -> str:
 
 def _pick(rng: np.random.Generator, choices: Sequence[str]) -> str:
     return choices[int(rng.integers(len(choices)))]
-
-
-def _wide(character: str) -> bool:
-    return ord(character) >= 0x2E80

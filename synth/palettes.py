@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from synth.draw.paint import Colour
 
 #: Contrast below which small text is hard to read: WCAG 2.2, success criterion 1.4.3.
@@ -41,48 +39,14 @@ def hexed(colour: Colour) -> str:
 
 def luminance(colour: Colour) -> float:
     """Relative luminance, 0 to 1 (WCAG 2.2)."""
-    c = np.array(colour) / 255
-    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
+    linear = [v / 3294.6 if v <= 10 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(one: Colour, other: Colour) -> float:
     """Contrast ratio, 1 to 21 (WCAG 2.2)."""
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
-
-
-#: The inks' names, by nearest colour in RGB.
-_NAMES: tuple[tuple[str, str, str], ...] = (
-    ("101010", "black", "黑色"),
-    ("4a4a4a", "dark grey", "深灰色"),
-    ("f7f7f2", "white", "白色"),
-    ("f0e6cf", "cream", "米白色"),
-    ("8c1c13", "dark red", "暗红色"),
-    ("c8281e", "red", "红色"),
-    ("1b2a49", "navy blue", "深蓝色"),
-    ("2456a6", "blue", "蓝色"),
-    ("bfe0f2", "light blue", "浅蓝色"),
-    ("1f4d3a", "dark green", "墨绿色"),
-    ("2e7d4f", "green", "绿色"),
-    ("cfe8d0", "light green", "浅绿色"),
-    ("5a3b22", "brown", "棕色"),
-    ("b5651d", "orange-brown", "橙褐色"),
-    ("f08c2e", "orange", "橙色"),
-    ("f2c84b", "yellow", "黄色"),
-    ("caa24a", "gold", "金色"),
-    ("5b2a6e", "purple", "紫色"),
-    ("f3c6cf", "pink", "粉色"),
-    ("9e2a55", "crimson", "玫红色"),
-    ("1d6f78", "teal", "青色"),
-)
-
-
-def named(colour: Colour) -> dict[str, str]:
-    """The name of the nearest known colour, in English and Chinese."""
-    distance = [sum((a - b) ** 2 for a, b in zip(parsed(code), colour, strict=True)) for code, _, _ in _NAMES]
-    _, english, chinese = _NAMES[distance.index(min(distance))]
-    return {"en": english, "zh": chinese}
 
 
 PLAIN: tuple[Palette, ...] = (

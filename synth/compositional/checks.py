@@ -7,9 +7,9 @@ import unicodedata
 import cv2
 import numpy as np
 
-from synth.compositional.blend import luminance
 from synth.compositional.noise import Field, as_colour
 from synth.geometry import Floats
+from synth.palettes import luminance
 from synth.placed import Placed
 from synth.sample import Rejected
 
@@ -22,15 +22,15 @@ def judge(picture: Field, placed: Placed) -> Rejected | None:
     quads = placed.character_quads()
     h, w = picture.shape[:2]
     if not len(quads):
-        return Rejected("no_ink", "nothing of the text has ink")
+        return Rejected("no ink", "nothing of the text has ink")
     if (quads < -0.5).any() or (quads > (w + 0.5, h + 0.5)).any():
         return Rejected("outside", "letters would leave the picture")
     size = smallest_letter(placed, quads)
     if size < SMALLEST:
-        return Rejected("too_small", f"the smallest letter is {size:.1f} pixels high")
+        return Rejected("too small", f"the smallest letter is {size:.1f} pixels high")
     worst = min(line_contrast(picture, quad) for quad in placed.line_quads())
     if worst < LEAST_CONTRAST:
-        return Rejected("low_contrast", f"a line's contrast is {worst:.2f}")
+        return Rejected("low contrast", f"a line's contrast is {worst:.2f}")
     return None
 
 

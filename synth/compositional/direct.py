@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from synth.compositional.blend import contrast, mix, three
+from synth.compositional.blend import mix, three
 from synth.compositional.compose import around, outline, warp
 from synth.compositional.light import Light
 from synth.compositional.noise import Colour, Field, Rgb, as_colour, clouds, grain, to_field
 from synth.geometry import Floats, apply
+from synth.palettes import contrast
 
 PAINTS: tuple[Colour, ...] = (
     (242, 240, 232), (28, 28, 30), (178, 28, 32), (24, 60, 140), (240, 196, 50), (20, 96, 64), (232, 110, 36),

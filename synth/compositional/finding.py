@@ -37,11 +37,11 @@ def find(album: Album, longer: tuple[int, int], direct: float, near: float, rng:
         if site is not None:
             break
     else:
-        return Rejected("no_place", f"{path.name} was the last: no even part, and nowhere in front to stand")
+        return Rejected("no place", f"{path.name} was the last: no even part, and nowhere in front to stand")
     photo = load(path, (h, w))
     light = measure(photo)
     if light.colours < 3:
-        return Rejected("grey_photo", f"{path.name}: black and white, and what is put in it has colours")
+        return Rejected("grey photo", f"{path.name}: black and white, and what is put in it has colours")
     return Found(path, photo, site, light)
 
 

@@ -98,8 +98,7 @@ def open_album(paths: tuple[str, ...]) -> Album:
             captions[path] = _by_language(lines)
             objects[path] = _objects(record)
     for path in files:
-        stat = path.stat()
-        told.update(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        told.update(f"{path.name}\0{path.stat().st_size}\n".encode() + _ends(path))
         for beside in (path.with_suffix(".json"), path.with_suffix(".txt")):
             if beside.is_file():
                 told.update(beside.read_bytes())
@@ -108,6 +107,14 @@ def open_album(paths: tuple[str, ...]) -> Album:
             lines.add_sidecar("txt", path.with_suffix(".txt").name, path.with_suffix(".txt").read_bytes())
             captions[path] = _by_language(lines)
     return Album(tuple(files), MappingProxyType(captions), MappingProxyType(objects), told.hexdigest())
+
+
+def _ends(path: Path) -> bytes:
+    """The first and the last 4 KB: they tell two photographs of one name and size apart, and cost no whole reading."""
+    with open(path, "rb") as file:
+        head = file.read(4096)
+        file.seek(max(0, path.stat().st_size - 4096))
+        return head + file.read(4096)
 
 
 def _records(table: Path) -> dict[Path, dict[str, object]]:

@@ -10,9 +10,8 @@ from synth.compositional.surface import Ink
 from synth.corpora.corpus import Corpus
 from synth.fonts.book import FontBook
 from synth.fonts.facts import FontInfo
-from synth.layout.block import Align, Block, Direction, OverflowingError, Setting, UndrawableError
-from synth.layout.fit import fit
-from synth.layout.paragraph import lay_out
+from synth.layout.block import Align, Block, Direction, Setting, UndrawableError
+from synth.layout.fit import balanced, fit
 from warehouse.errors import GlyphmillError, UsageError
 
 ROLES = ("title", "sign", "slogan", "name", "place", "heading", "sentence", "sign", "slogan")
@@ -112,28 +111,10 @@ def set_text(
         language=language,
     )
     block = fit(text, setting, width, height, smallest, max(smallest, largest))
-    return Written(_balanced(block) if align == "center" else block, font, language)
-
-
-def _balanced(block: Block) -> Block:
-    """The same lines, none nearly empty: set to the narrowest measure that takes no further line."""
-    if not 1 < block.line_count <= 6:
-        return block
-    setting = block.setting
-    measure = block.height if setting.direction == "vertical" else block.width
-    best, low, high = block, 0.5 * measure, measure
-    for _ in range(5):
-        middle = (low + high) / 2
-        try:
-            narrower = lay_out(block.text, setting, middle)
-        except OverflowingError:
-            low = middle
-            continue
-        if narrower.line_count > block.line_count:
-            low = middle
-        else:
-            best, high = narrower, middle
-    return best
+    if align == "center" and 1 < block.line_count <= 6:
+        measure = block.height if block.setting.direction == "vertical" else block.width
+        block = balanced(text, block.setting, measure)
+    return Written(block, font, language)
 
 
 def _one(rng: Generator, names: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -80,7 +80,8 @@ class Compositional:
     def fingerprint(self) -> str:
         digests = [
             VERSION,
-            repr(self),
+            # what lies in the files counts, not where they lie
+            repr(replace(self, corpora=(), fonts=(), photos=())),
             open_book(self.fonts, self.system_fonts).digest,
             open_corpus(self.corpora).digest,
         ]
@@ -92,15 +93,15 @@ class Compositional:
         try:
             return self._in_photo(rng) if self.photos else self._alone(rng)
         except PhotoError as error:
-            return Rejected("photo_unusable", str(error))
+            return Rejected("photo unusable", str(error))
         except NoTextError as error:
-            return Rejected("no_text", str(error))
+            return Rejected("no text", str(error))
         except UndrawableError as error:
             return Rejected("undrawable", str(error))
         except OverflowingError as error:
-            return Rejected("does_not_fit", str(error))
+            return Rejected("overflow", str(error))
         except LayoutError as error:
-            return Rejected("cannot_be_set", str(error))
+            return Rejected("cannot be set", str(error))
 
     def _in_photo(self, rng: Generator) -> Sample | Rejected:
         album = open_album(self.photos)
@@ -140,7 +141,7 @@ class Compositional:
         photo, site = found.photo, found.site
         colour = direct.paint_for(photo, site.quad, rng)
         if colour is None:
-            return Rejected("low_contrast", "no paint shows on this ground")
+            return Rejected("low contrast", "no paint shows on this ground")
         h, w, to_photo = sized_for(site, 1.3)
         if stretch(to_photo, h, w) > MOST_STRETCH:
             return Rejected("stretched", f"letters would be more than {MOST_STRETCH} times as wide or as tall")

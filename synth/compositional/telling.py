@@ -15,6 +15,7 @@ from synth.compositional.site import Site, position
 from synth.compositional.surface import Ink
 from synth.compositional.writing import Writing
 from synth.geometry import Floats
+from synth.quoting import Language
 from synth.sample import Json, Rejected, Sample
 
 
@@ -46,7 +47,7 @@ def tell(
         if failed is not None:
             return failed
     told: dict[str, str] = {}
-    languages: tuple[captions.Language, ...] = ("en", "zh")
+    languages: tuple[Language, ...] = ("en", "zh")
     for language in languages:
         known = scenes.get(language, ())
         told[language] = captions.caption(

@@ -6,11 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from synth.pure.captions import quote
+from synth.quoting import Language, quote
 
 Kind = Literal["word", "colour", "font", "position", "language"]
 #: What goes into a template, by language.
-Told = dict[str, dict[str, str]]
+Told = dict[Language, dict[str, str]]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 _TEMPLATES: dict[Kind, tuple[tuple[str, str], ...]] = {
     "word": (
@@ -24,14 +25,14 @@ _TEMPLATES: dict[Kind, tuple[tuple[str, str], ...]] = {
         ("Recolour {text} in {new}.", "将{text}改成{new}。"),
     ),
     "font": (
-        ("Set the text {text} in {new} instead of {old}.", "把文字{text}的字体从{old}换成{new}。"),
-        ("Change the font of {text} to {new}.", "将{text}改用{new}。"),
-        ("Rewrite {text} in {new}, same words and colour.", "用{new}重新排{text}，内容和颜色不变。"),
+        ("Set the text {text} in {new} type instead of {old}.", "把文字{text}的字体从{old}换成{new}。"),
+        ("Change the font of {text} to {new} type.", "将{text}改用{new}。"),
+        ("Rewrite {text} in {new} type, same words and colour.", "用{new}重新排{text}，内容和颜色不变。"),
     ),
     "position": (
         ("Move the text {text} from {old} to {new}.", "把文字{text}从{old}移到{new}。"),
-        ("Place {text} {at} instead of {was}.", "将{text}放到{new}，而不是{old}。"),
-        ("Shift {text} to {new} of the picture.", "把{text}移动到画面{new}。"),
+        ("Place {text} at {new} instead of at {old}.", "将{text}放到{new}，而不是{old}。"),
+        ("Shift {text} to {new}.", "把{text}移动到{new}。"),
     ),
     "language": (
         ("Translate the text {text} into {language}: {new}.", "把文字{text}翻译成{language}：{new}。"),
@@ -45,8 +46,8 @@ def instruct(rng: np.random.Generator, kind: Kind, told: Told) -> dict[str, str]
     `new` are quoted here."""
     found = _TEMPLATES[kind]
     both = found[int(rng.integers(len(found)))]
-    out = {}
-    for language, template in zip(("en", "zh"), both, strict=True):
+    out: dict[str, str] = {}
+    for language, template in zip(LANGUAGES, both, strict=True):
         parts = dict(told[language])
         for part in ("text", *(("old", "new") if kind == "word" else ("new",) if kind == "language" else ())):
             parts[part] = quote(parts[part], language)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Literal
 
 import numpy as np
 
-Language = Literal["en", "zh"]
+from synth.quoting import Language
+
 _SLOT = re.compile(r"\{(\w+)\}")
 
 

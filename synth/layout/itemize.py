@@ -12,6 +12,7 @@ from typing import NamedTuple
 from bidi import algorithm
 from fontTools import unicodedata as scripts
 
+from synth.fonts.characters import codes, ignorable
 from synth.fonts.face import FaceKey, open_face
 from synth.layout.block import Base, UndrawableError
 from synth.layout.breaks import break_class
@@ -21,9 +22,6 @@ _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u200f\U000
 CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _TOGETHER = {"Hira": "Hani", "Kana": "Hani", "Bopo": "Hani"}
 _NEUTRAL = ("Zyyy", "Zinh", "Zzzz")
-_IGNORABLE = re.compile(
-    "[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]"
-)
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Character(NamedTuple):
 class _Characters(dict[str, Character]):
     def __missing__(self, character: str) -> Character:
         script = scripts.script(character)
-        seen = not (character.isspace() or _IGNORABLE.match(character))
+        seen = not (character.isspace() or bool(ignorable(codes(character))[0]))
         found = self[character] = Character(
             script=_TOGETHER.get(script, script),
             seen=seen,

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from synth.fonts.facts import FontInfo, Kind
-from synth.palettes import named
+from synth.fonts.facts import FontInfo
+from synth.naming import LETTERS, colour_names
 from synth.placed import Placed
 from synth.pure.design import Design
+from synth.quoting import quote
 
-KINDS: dict[Kind, tuple[str, str]] = {
-    "sans": ("sans-serif type", "黑体"),
-    "serif": ("serif type", "宋体"),
-    "kai": ("regular-script (kai) type", "楷体"),
-    "mono": ("monospaced type", "等宽字体"),
-    "hand": ("handwritten type", "手写体"),
-    "display": ("display type", "美术字体"),
-    "symbol": ("symbols", "符号字体"),
-}
-#: annotate/captions/quotes.py finds quotations of up to 400 characters.
-LONGEST = 360
 _PLACES = {
     (0, 0): ("in the upper left", "左上方"),
     (1, 0): ("at the top", "上方"),
@@ -49,52 +39,25 @@ def page_captions(rng: np.random.Generator, placed: Placed, design: Design, font
     """One caption in English and one in Chinese; both quote the whole text."""
     which = int(rng.integers(len(_ENGLISH)))
     place = _PLACES[_ninth(placed, design)]
-    ink = named(design.ink)
-    english, chinese = KINDS[font.kind]
-    text = " ".join(placed.text.split())
-    how = _how(design)
+    ink = colour_names(design.ink)
+    letters, how = LETTERS[font.kind], _how(design)
     said_en = _ENGLISH[which].format(
         ground=design.palette.name["en"],
-        text=quote(text, "en"),
+        text=quote(placed.text, "en"),
         ink=ink["en"],
-        kind=english,
+        kind=f"{letters['en']} type",
         how=how[0],
         place=place[0].capitalize(),
     )
     said_zh = _CHINESE[which].format(
         ground=design.palette.name["zh"],
-        text=quote(text, "zh"),
+        text=quote(placed.text, "zh"),
         ink=ink["zh"],
-        kind=chinese,
+        kind=letters["zh"],
         how=how[1],
         place=place[1],
     )
     return {"en": said_en, "zh": said_zh}
-
-
-def quote(text: str, language: str) -> str:
-    """In the quotation marks of the language, or in others where the text has these itself; a long text in several
-    quotations one after the other, as readers of captions take no longer ones for a quotation."""
-    return (" " if language == "en" else "").join(_marked(piece, language) for piece in _pieces(text))
-
-
-def _pieces(text: str) -> list[str]:
-    """Of at most LONGEST characters, cut after a sentence, else at a blank, else anywhere."""
-    pieces = []
-    while len(text) > LONGEST:
-        head = text[:LONGEST]
-        cut = max(head.rfind(mark) for mark in "。！？；.!?;") + 1 or head.rfind(" ") + 1 or LONGEST
-        pieces.append(text[:cut].strip())
-        text = text[cut:].strip()
-    return [*pieces, text]
-
-
-def _marked(text: str, language: str) -> str:
-    pairs = ("“”", '""', "「」") if language == "en" else ("“”", "「」", "『』")
-    for pair in pairs:
-        if not set(pair) & set(text):
-            return pair[0] + text + pair[1]
-    return pairs[-1][0] + text + pairs[-1][1]
 
 
 def _how(design: Design) -> tuple[str, str]:

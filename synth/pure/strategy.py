@@ -13,7 +13,7 @@ from synth.chance import chance
 from synth.corpora.corpus import Text, open_corpus
 from synth.fonts.book import FontBook, open_book
 from synth.fonts.face import FaceKey
-from synth.layout.block import OverflowingError, UndrawableError
+from synth.layout.block import LayoutError, OverflowingError, UndrawableError
 from synth.plan.plan import Plan, read_plan
 from synth.pure.captions import page_captions
 from synth.pure.design import canvas_size, choose_design, choose_font, most_characters
@@ -148,6 +148,8 @@ def draw_text(
         except OverflowingError as error:
             failure = error
             continue
+        except LayoutError as error:  # right to left in columns, say
+            return Rejected("cannot be set", str(error))
         info = book.info(key)
         facts: Mapping[str, Json] = {
             "source": text.source,

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.captions.quotes import quoted
-from synth.captions import WAYS, WHOLE, caption, colour_name, quotable
+from synth.captions import WAYS, caption
+from synth.naming import colour_names
+from synth.quoting import MARKS, WHOLE, quotable
 
 TEXTS = (
     "Hello",
@@ -37,7 +39,7 @@ def test_the_text_is_quoted_exactly(text: str, language: str) -> None:
         for stance in ("stands", "hangs", "lies", "near", "close", "direct"):
             for scene in ("", 'A dog sits by a sign that says "STOP".', "一只狗坐在写着“停”的牌子旁"):
                 line = made(text, language, seed, stance=stance, scene=scene, colour=(200, 30, 30), letters="sans")
-                wanted, whole = quotable(text, language)  # type: ignore[arg-type]
+                wanted, whole = quotable(text)
                 assert whole
                 assert wanted in quoted(line), line
                 assert "{" not in line.replace(wanted, "")
@@ -49,14 +51,14 @@ def test_any_text_is_quoted_or_refused(text: str) -> None:
         try:
             line = made(text, language)
         except ValueError:
-            assert not text.strip() or all(any(c in text for c in pair) for pair in ("“”", '""', "「」", "『』"))
+            assert not text.strip() or all(any(c in text for c in pair) for pair in MARKS[language])
             continue
-        assert quotable(text, language)[0].strip() in quoted(line)  # type: ignore[arg-type]
+        assert quotable(text)[0].strip() in quoted(line)
 
 
 def test_lines_are_joined_as_their_writing_is() -> None:
-    assert quotable("床前明月光，\n疑是地上霜。", "zh") == ("床前明月光，疑是地上霜。", True)
-    assert quotable("Open daily\n9 to 5", "en") == ("Open daily 9 to 5", True)
+    assert quotable("床前明月光，\n疑是地上霜。") == ("床前明月光，疑是地上霜。", True)
+    assert quotable("Open daily\n9 to 5") == ("Open daily 9 to 5", True)
 
 
 def test_a_long_text_is_quoted_by_its_beginning() -> None:
@@ -65,7 +67,7 @@ def test_a_long_text_is_quoted_by_its_beginning() -> None:
         line = made(text, language)
         assert told in line
         assert "The first line of it" in quoted(line)
-    endless, whole = quotable("word " * 100, "en")
+    endless, whole = quotable("word " * 100)
     assert not whole
     assert len(endless) <= WHOLE
     assert endless.endswith("word")
@@ -88,7 +90,7 @@ def test_no_text_is_refused() -> None:
 
 @pytest.mark.parametrize(("colour", "name"), [((0, 0, 0), "black"), ((255, 255, 255), "white"), ((210, 20, 30), "red")])
 def test_colours_have_names(colour: tuple[int, int, int], name: str) -> None:
-    assert colour_name(colour, "en") == name
+    assert colour_names(colour)["en"] == name
 
 
 def test_ways_have_words_in_both_languages() -> None:

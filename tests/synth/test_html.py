@@ -12,16 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.captions.quotes import quoted
-from synth.captions import quotable
 from synth.chance import chance
 from synth.fonts.book import open_book
+from synth.palettes import contrast
+from synth.quoting import quotable
 from synth.sample import Rejected, Sample
 from synth.template.html.browser import browser
 from synth.template.html.drawing import drawn
 from synth.template.html.html import Html
 from synth.template.html.judging import SMALLEST
 from synth.template.html.pages import KINDS, Page, own_pages
-from synth.template.html.palette import BODY, contrast, derived, palettes
+from synth.template.html.palette import BODY, derived, palettes
 from warehouse.errors import UsageError
 
 PAGES = own_pages()
@@ -71,7 +72,7 @@ def test_a_page_is_drawn_and_told_of(page: Page) -> None:
         found = quoted(sample.captions[language])
         assert found, sample.captions[language]
         title = next((t for t in sample.texts if t.role in ("title", "quote")), None)
-        assert title is None or quotable(title.text, language)[0] in found  # type: ignore[arg-type]
+        assert title is None or quotable(title.text)[0] in found
 
 
 def test_chromium_draws_with_the_chosen_faces_alone() -> None:

@@ -14,11 +14,12 @@ from annotate.ocr.agreement import agreement
 from synth.chance import chance
 from synth.encode import encode
 from synth.fonts.book import open_book
-from synth.palettes import PLAIN, READABLE, contrast, named
-from synth.pure.captions import quote
+from synth.naming import colour_names
+from synth.palettes import PLAIN, READABLE, contrast
 from synth.pure.design import choose_design
 from synth.pure.page import draw_page
 from synth.pure.strategy import Pure
+from synth.quoting import quote
 from synth.sample import Rejected, Sample
 from warehouse.errors import UsageError
 
@@ -166,8 +167,8 @@ def test_quotation_marks_give_way_to_the_texts_own() -> None:
 
 
 def test_colours_are_named_in_both_languages() -> None:
-    assert named((255, 255, 255)) == {"en": "white", "zh": "白色"}
-    assert named((200, 40, 30))["zh"] == "红色"
+    assert colour_names((255, 255, 255)) == {"en": "white", "zh": "白色"}
+    assert colour_names((200, 40, 30))["zh"] == "红色"
 
 
 def test_ocr_reads_what_is_drawn() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Literal
 
@@ -89,7 +89,8 @@ class Deck:
 
             office = office_version()
         opened = f"fonts {self._book().digest} corpus {open_corpus(self.corpora).digest} {office}"
-        return f"deck {VERSION} {named} {opened} {self!r}"
+        settings = replace(self, decks=(), corpora=(), fonts=())  # what lies in the files counts, not where they lie
+        return f"deck {VERSION} {named} {opened} {settings!r}"
 
     def draw(self, seed: int, index: int) -> Sample | Rejected:
         if self.renderer == "libreoffice":

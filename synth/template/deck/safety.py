@@ -44,6 +44,20 @@ def read_deck(path: str) -> bytes:
     return data
 
 
+#: What zipfile raises on a broken archive; NotImplementedError for an unknown compression, RuntimeError for a locked
+#: part.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+)
+
+
 def check(data: bytes) -> None:
     """Raises DeckError where the bytes are no .pptx, or one that is not safe to parse."""
     if data.startswith(_OLE):
@@ -55,9 +69,7 @@ def check(data: bytes) -> None:
             for info in archive.infolist():
                 _check_part(archive, info)
             names = set(archive.namelist())
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise DeckError("broken zip", str(error)) from error
-    except (OSError, ValueError, zlib.error) as error:
+    except _BROKEN_ZIP as error:
         raise DeckError("broken zip", str(error)) from error
     if "[Content_Types].xml" not in names or not any(name.startswith("ppt/") for name in names):
         raise DeckError("not a pptx", "a zip without a presentation")

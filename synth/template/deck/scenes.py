@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synth.captions import colour_name
+from synth.naming import colour_names
 from synth.template.deck.colour import Palette
 from synth.template.deck.sheets import Sheets
 
@@ -14,7 +14,7 @@ def palette_words(palette: Palette) -> Words:
     out = {}
     for language in ("en", "zh"):
         names = dict.fromkeys(
-            colour_name(palette.named(role, None), "en" if language == "en" else "zh")
+            colour_names(palette.named(role, None))[language]
             for role in ("bg1", "accent1", "accent2")
             if palette.roles.get(role, role) in palette.scheme
         )

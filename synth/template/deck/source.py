@@ -18,7 +18,9 @@ from synth.template.deck.sheets import Sheet, Sheets
 from synth.template.deck.theme import read_theme
 from synth.template.deck.xml import Element, child, etree, q
 
-#: What python-pptx and lxml raise on a package whose parts do not fit together.
+#: What python-pptx and lxml raise on a package whose parts do not fit together: python-pptx has no error of its own for
+#: that. Type and message go into the detail, and our own decks come through the same door in the tests, so a mistake of
+#: ours is not taken for a broken deck.
 BROKEN = (PythonPptxError, KeyError, ValueError, AttributeError, TypeError, IndexError, AssertionError,
           NotImplementedError, etree.LxmlError, RecursionError)  # fmt: skip
 MOST_SLIDES = 2000

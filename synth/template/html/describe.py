@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from annotate.captions.quotes import quoted
-from synth.captions import quotable
+from synth.fonts.facts import Kind
+from synth.naming import LETTERS
 from synth.placed import Placed
+from synth.quoting import Language, quote_some
 
 MOST = 1400  # characters of a caption; headlines come first, what is left over is told of, not quoted
 
@@ -29,23 +30,17 @@ _OPEN = {
     "zh": ("{scene}，配色为{palette}", "{scene}，{palette}色调", "图中是{scene}，以{palette}为主色",
            "{palette}配色的{scene}"),
 }  # fmt: skip
-_LETTERS = {"sans": ("sans-serif", "黑体"), "serif": ("serif", "宋体"), "kai": ("brush-style", "楷体"),
-            "hand": ("handwritten", "手写体"), "display": ("display", "美术体")}  # fmt: skip
-_MARKS = {
-    "en": (("“", "”"), ('"', '"'), ("「", "」"), ("『", "』")),
-    "zh": (("“", "”"), ("「", "」"), ("『", "』"), ('"', '"')),
-}
 
 
 def describe(
-    rng: np.random.Generator, language: str, scene: str, palette: str, letters: str, texts: Sequence[Placed]
+    rng: np.random.Generator, language: Language, scene: str, palette: str, letters: Kind, texts: Sequence[Placed]
 ) -> str:
     """`scene`, `palette`: in the language; `letters`: the kind of the title's face."""
     english = language == "en"
     opening = _OPEN[language][int(rng.integers(len(_OPEN[language])))]
     said = opening.format(scene=scene, Scene=scene[:1].upper() + scene[1:], palette=palette)
-    if letters in _LETTERS and rng.random() < 0.5:
-        kind = _LETTERS[letters][0 if english else 1]
+    if letters in LETTERS and rng.random() < 0.5:
+        kind = LETTERS[letters][language]
         said += f", its headline set in {kind} letters" if english else f"，标题用{kind}"
     upright = any(t.direction == "vertical" for t in texts)
     if upright:
@@ -53,7 +48,7 @@ def describe(
     said += ". " if english else "。"
     groups: dict[str, list[str]] = {}
     for text in texts:
-        groups.setdefault(text.role if text.role in _ROLES else "label", []).append(_quote(text.text, language))
+        groups.setdefault(text.role if text.role in _ROLES else "label", []).append(quote_some(text.text, language))
     left_out = False
     sentences = []
     used = len(said)
@@ -73,13 +68,3 @@ def describe(
     if left_out:
         said += " There is more small text." if english else "其余为小字。"
     return said
-
-
-def _quote(text: str, language: str) -> str:
-    """The text between marks by which a reader of captions finds exactly it."""
-    words, whole = quotable(text, "zh" if language == "zh" else "en")
-    for before, after in _MARKS[language]:
-        if words.strip() in quoted(f"{before}{words}{after}"):
-            begins = "" if whole else ("a text that begins " if language == "en" else "开头为")
-            return f"{begins}{before}{words}{after}"
-    return f"“{words}”"

@@ -79,7 +79,8 @@ class Html:
         version = browser(self.fonts).run(lambda session: session.version)
         book, corpus = open_book(self.fonts, self.system_fonts), open_corpus(self.corpora)
         drawn_by = f"chromium {version} own {_own()} fonts {book.digest} corpus {corpus.digest}"
-        return f"pages {VERSION} {drawn_by} {told} {self!r}"
+        settings = replace(self, pages=(), corpora=(), fonts=())  # what lies in the files counts, not where they lie
+        return f"pages {VERSION} {drawn_by} {told} {settings!r}"
 
     def draw(self, seed: int, index: int) -> Sample | Rejected:
         rng = chance(seed, "template page", index)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.draw.paint import Colour
+from synth.palettes import contrast, parsed
 from synth.placed import Placed
 from synth.sample import Rejected
 from synth.template.html.faces import Typefaces
-from synth.template.html.palette import Colour, contrast, unhexed
 from synth.template.html.truth import overlapping, placed, upright
 
 SMALLEST = 12.0  # pixels of the image: the em of the smallest text
@@ -52,7 +53,7 @@ def seen(image: NDArray[np.uint8], text: Placed) -> float:
     quad = text.quad()
     (x0, y0), (x1, y1) = np.maximum(quad.min(axis=0) - 2, 0).astype(int), np.ceil(quad.max(axis=0) + 2).astype(int)
     around = image[y0:y1:2, x0:x1:2].reshape(-1, 3).astype(np.int16)
-    ink: Colour = unhexed(text.colour[1:])
+    ink: Colour = parsed(text.colour[1:])
     apart = np.abs(around - np.array(ink, dtype=np.int16)).sum(axis=1)
     ground = np.median(around[apart >= np.median(apart)], axis=0)
     return contrast(ink, (int(ground[0]), int(ground[1]), int(ground[2])))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Colour = tuple[int, int, int]
+from synth.draw.paint import Colour
+from synth.palettes import contrast, hexed, luminance, parsed
+
 BODY = 4.5  # contrast of text with its ground: WCAG 2.2, 1.4.3
 
 #: name (en, zh): ground, surface, ink, three accents. Chosen by eye; contrast is mended by `derived`.
@@ -51,7 +53,7 @@ class Palette:
 
 
 def palettes() -> tuple[Palette, ...]:
-    return tuple(derived(english, chinese, *map(unhexed, told.split())) for english, chinese, told in CURATED)
+    return tuple(derived(english, chinese, *map(parsed, told.split())) for english, chinese, told in CURATED)
 
 
 def derived(english: str, chinese: str, ground: Colour, surface: Colour, ink: Colour, *accents: Colour) -> Palette:
@@ -90,23 +92,3 @@ def mixed(a: Colour, b: Colour, share: float) -> Colour:
     """`share` of b in a."""
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
-
-
-def luminance(colour: Colour) -> float:
-    """Relative luminance, 0 to 1 (WCAG 2.2)."""
-    linear = [v / 3294.6 if v <= 10 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in colour]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a: Colour, b: Colour) -> float:
-    """From 1 to 21 (WCAG 2.2)."""
-    high, low = sorted((luminance(a), luminance(b)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def hexed(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-def unhexed(told: str) -> Colour:
-    return int(told[0:2], 16), int(told[2:4], 16), int(told[4:6], 16)
