@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import metadata
 from pathlib import PurePath
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -26,6 +27,11 @@ from warehouse.schema import SYNTH_REJECTED, SYNTH_TRUTH
 from warehouse.shards import ShardSample, image_id_of, shard_name, write_shard
 
 SYNTH_VERSION = "1"  # of what is written of a drawn sample; raised with any change of it
+#: Decide pixels, outlines, line breaks or encoded bytes: with another version of one, another sample.
+LIBRARIES = (
+    "numpy", "opencv-python-headless", "simplejpeg", "pillow", "uharfbuzz", "freetype-py", "fonttools", "python-bidi",
+    "python-pptx", "lxml", "pypdfium2", "playwright",
+)  # fmt: skip
 UNIT_SAMPLES = 64
 LANGUAGES = ("en", "zh")
 REPEAT = "repeat"  # the very image of another sample of the unit
@@ -111,7 +117,22 @@ class _Unit:
 
 def version_of(drawer: Drawer) -> str:
     """32 hex digits of all that decides a sample besides seed and index."""
-    return key("synth", SYNTH_VERSION, drawer.name, drawer.fingerprint())
+    return key("synth", SYNTH_VERSION, drawer.name, drawer.fingerprint(), library_versions())
+
+
+@cache
+def library_versions() -> tuple[tuple[str, str], ...]:
+    """The libraries that lay out, draw and encode, by name, with their versions; only those that are installed: which
+    are needed depends on the strategy."""
+    found = {name: _installed(name) for name in LIBRARIES}
+    return tuple((name, version) for name, version in found.items() if version is not None)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @cache
