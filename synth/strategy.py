@@ -16,7 +16,7 @@ class Strategy(Protocol):
 
     @property
     def name(self) -> str:
-        """`pure`, `compositional` or `template`."""
+        """`pure`, `compositional`, `template` or `glyph`."""
 
     def check(self) -> None:
         """Before anything is drawn: raises UsageError or MissingDependency in words that say what to change."""

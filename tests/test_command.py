@@ -33,7 +33,7 @@ GROUPED = {
     *(("recipe", name) for name in ("check", "show")),
     ("annotate", "schema"),
     *(("audit", name) for name in ("sample", "sheet", "record")),
-    *(("synth", name) for name in ("pure", "compositional", "template", "edit", "plan", "sheet", "show")),
+    *(("synth", name) for name in ("pure", "compositional", "template", "edit", "glyph", "plan", "sheet", "show")),
 }
 
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.commands.drawing import (
+    SEED,
+    WHAT,
+    CountOption,
+    DryRunOption,
+    FontsOption,
+    Run,
+    SeedOption,
+    StartOption,
+    TarsOption,
+    draw_into,
+)
+from pipelines.commands.glyphs import glyph
 from pipelines.options import (
     CORES,
     DECISIONS,
@@ -21,14 +34,10 @@ from pipelines.options import (
     LakeOption,
     QuietOption,
     WorkersOption,
-    chosen_engine,
 )
 
 if TYPE_CHECKING:
     from pipelines.synthesising.wish import Wish
-
-WAIT_S = 600.0  # for the lake's lock, where another run is committing
-PARTLY = 7  # exit code: done, but some units failed
 
 app = typer.Typer()
 synth = typer.Typer(no_args_is_help=True, help="Draw images of text with exact ground truth; look at them.")
@@ -40,6 +49,7 @@ class StrategyName(StrEnum):
     compositional = "compositional"
     template = "template"
     edit = "edit"
+    glyph = "glyph"
 
 
 class RendererName(StrEnum):
@@ -47,10 +57,7 @@ class RendererName(StrEnum):
     libreoffice = "libreoffice"
 
 
-SEED, SIZE, LANGUAGE = 1, "512..1328", "zh=0.6,en=0.4"
-WHAT = "What is drawn"
-SeedOption = Annotated[int, typer.Option("--seed", "-s", min=0, help="Sample i depends on seed and i alone.")]
-StartOption = Annotated[int, typer.Option("--start", min=0, help="Number of the first sample.")]
+SIZE, LANGUAGE = "512..1328", "zh=0.6,en=0.4"
 PlanOption = Annotated[
     Path | None,
     typer.Option("--plan", help="pure: what to draw first, made by synth plan.", exists=True, rich_help_panel=WHAT),
@@ -58,10 +65,6 @@ PlanOption = Annotated[
 CorpusOption = Annotated[
     list[Path] | None,
     typer.Option("--corpus", "-c", help="Text, JSON or CSV, a file or a folder; ours if none.", rich_help_panel=WHAT),
-]
-FontsOption = Annotated[
-    list[Path] | None,
-    typer.Option("--fonts", "-f", help="A folder of fonts beside the system's.", rich_help_panel=WHAT),
 ]
 PhotosOption = Annotated[
     list[Path] | None,
@@ -82,7 +85,6 @@ SizeOption = Annotated[
 RendererOption = Annotated[
     RendererName, typer.Option("--renderer", help="template: who draws decks.", rich_help_panel=WHAT)
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.")]
 
 
 def _command(name: str, doc: str) -> Callable[..., None]:
@@ -90,7 +92,7 @@ def _command(name: str, doc: str) -> Callable[..., None]:
 
     def command(
         lake: LakeOption,
-        count: Annotated[int, typer.Option("--count", "-n", min=1, help="Samples; raised later, new ones are added.")],
+        count: CountOption,
         seed: SeedOption = SEED,
         start: StartOption = 0,
         plan: PlanOption = None,
@@ -103,9 +105,7 @@ def _command(name: str, doc: str) -> Callable[..., None]:
         size: SizeOption = SIZE,
         renderer: RendererOption = RendererName.own,
         batch: BatchOption = "default",
-        out: Annotated[
-            str | None, typer.Option("--out", "-o", help="Folder of the tars; within the lake if not given.")
-        ] = None,
+        out: TarsOption = None,
         workers: WorkersOption = CORES,
         engine: EngineOption = EngineName.local,
         engine_opt: EngineOptOption = None,
@@ -113,41 +113,15 @@ def _command(name: str, doc: str) -> Callable[..., None]:
         dry_run: DryRunOption = False,
         quiet: QuietOption = False,
     ) -> None:
-        from pipelines.engines.pool import workers_kept
-        from pipelines.progress import bar
-        from pipelines.synthesising import synthesise as job
         from pipelines.synthesising import wish
-        from warehouse.lake import Lake
-        from warehouse.places import place
 
         asked = _wish(corpus, fonts, photos, decks, pages, plan, language, size, renderer)
-        drawer = wish.strategy(name, asked)
-        if dry_run:
-            typer.echo(str(job.dry_run(lake, drawer, seed=seed, count=count, start=start)))
-            return
-        chosen = chosen_engine(engine, workers, engine_opt)
-        drawer.check()
-        unused = wish.left_out(name, asked)
-        if unused:
-            typer.echo("left out: " + ", ".join(f"{n} {what}" for what, n in unused.most_common()), err=True)
-        with workers_kept(), bar("draw", enabled=not quiet) as show, bar("scan", enabled=not quiet) as scanning:
-            done = job.synthesise(
-                Lake.open_or_create(lake, catalog=catalog),
-                drawer,
-                seed=seed,
-                count=count,
-                start=start,
-                engine=chosen,
-                batch=batch,
-                out=None if out is None else _absolute(place(out)),
-                left_out=unused,
-                wait_s=WAIT_S,
-                progress=show,
-                scanning=scanning,
-            )
-        typer.echo(str(done))
-        if done.failed:
-            raise typer.Exit(PARTLY)
+        draw_into(
+            lake,
+            wish.strategy(name, asked),
+            lambda: wish.left_out(name, asked),
+            run=Run(seed, count, start, batch, out, workers, engine, engine_opt, catalog, dry_run, quiet),
+        )
 
     command.__doc__ = doc
     return command
@@ -173,6 +147,7 @@ DOCS = {
 }
 for _name, _doc in DOCS.items():
     synth.command(_name)(_command(_name, _doc))
+synth.command()(glyph)
 
 
 @synth.command()
@@ -313,10 +288,6 @@ def _wish(
         longest=wish.sizes(size),
         renderer=renderer.value,
     )
-
-
-def _absolute(path: PurePath) -> PurePath:
-    return path.absolute() if isinstance(path, Path) else path
 
 
 def _save(page: object, out: Path) -> None:

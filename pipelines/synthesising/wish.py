@@ -14,11 +14,23 @@ from pipelines.synthesising.unit import Drawer
 from synth.strategy import Strategy
 from warehouse.errors import MissingDependency, UsageError
 
-NAMES = ("pure", "compositional", "template", "edit")
+NAMES = ("pure", "compositional", "template", "edit", "glyph")
 LANGUAGES = (("zh", 0.6), ("en", 0.4))
 LONGEST = (512, 1328)  # pixels of the longer side
+GLYPH_SIDE = 64  # pixels of a glyph's picture, where no size is named
 #: Of template samples where both are drawn: slides are one of the many kinds of designed pages.
 DECKS, PAGES = 0.4, 0.6
+
+
+@dataclass(frozen=True)
+class GlyphWish:
+    """What glyphs alone ask for. `characters`: none, those that the project brings; `faces`: names of fonts."""
+
+    characters: tuple[str, ...] = ()
+    longest_text: int = 1
+    faces: tuple[str, ...] = ()
+    layout: Literal["centred", "free"] = "centred"
+    colours: Literal["dark", "several"] = "dark"
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class Wish:
     languages: tuple[tuple[str, float], ...] = LANGUAGES
     longest: tuple[int, int] = LONGEST
     renderer: Literal["own", "libreoffice"] = "own"
+    glyphs: GlyphWish = GlyphWish()
 
 
 def strategy(name: str, wish: Wish) -> Drawer:
@@ -48,9 +61,11 @@ def strategy(name: str, wish: Wish) -> Drawer:
         raise UsageError(f"photographs are for compositional and edit; {name} takes none: leave --photos out")
     if wish.corpora and name == "edit":
         raise UsageError("edit pairs are of our own phrases: leave --corpus out")
+    if wish.corpora and name == "glyph":
+        raise UsageError("glyphs are single characters: name them by --chars, leave --corpus out")
     if (wish.decks or wish.pages) and name != "template":
         raise UsageError(f"decks and pages are for template; {name} takes none: leave them out")
-    makers = {"pure": _pure, "compositional": _compositional, "template": _template, "edit": _edit}
+    makers = {"pure": _pure, "compositional": _compositional, "template": _template, "edit": _edit, "glyph": _glyph}
     if name not in makers:
         raise UsageError(f"no strategy called {name}: {', '.join(NAMES)}")
     return makers[name](wish)
@@ -172,6 +187,22 @@ def _edit(wish: Wish) -> Drawer:
     from synth.edits.strategy import Edits
 
     return Edits(photos=wish.photos, fonts=wish.fonts, languages=wish.languages, longest=wish.longest)
+
+
+def _glyph(wish: Wish) -> Drawer:
+    from synth.glyphs.characters import DEFAULT
+    from synth.glyphs.strategy import Glyphs
+
+    asked = wish.glyphs
+    return Glyphs(
+        characters=asked.characters or DEFAULT,
+        longest_text=asked.longest_text,
+        faces=asked.faces,
+        fonts=wish.fonts,
+        longest=(GLYPH_SIDE, GLYPH_SIDE) if wish.longest == LONGEST else wish.longest,
+        layout=asked.layout,
+        colours=asked.colours,
+    )
 
 
 def _forms(told: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:

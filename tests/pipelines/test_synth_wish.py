@@ -51,6 +51,7 @@ def test_paths_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("pure", Wish(photos=("p",)), "photographs are for"),
         ("edit", Wish(corpora=("c",)), "our own phrases"),
+        ("glyph", Wish(corpora=("c",)), "leave --corpus out"),
         ("compositional", Wish(plan="p"), "a plan says"),
         ("edit", Wish(decks=("d",)), "for template"),
         ("template", Wish(decks=("d",), pages=("p",)), "--decks or --pages"),
@@ -63,7 +64,7 @@ def test_what_does_not_go_together(name: str, wish: Wish, said: str) -> None:
 
 
 def test_names_are_those_of_the_strategies() -> None:
-    for name in ("pure", "compositional", "template", "edit"):
+    for name in ("pure", "compositional", "template", "edit", "glyph"):
         assert strategy(name, Wish()).name == name
 
 
