@@ -24,10 +24,10 @@ class VelocityModel(Protocol):
     """What is sampled from; `model.mmdit.MMDiT` is one."""
 
     def velocity(
-        self, latents: Tensor, sigma: Tensor, context: Tensor, lengths: Tensor | None, references: References | None
+        self, latents: Tensor, sigma: Tensor, context: Tensor, lengths: Tensor | None, references: References
     ) -> Tensor:
         """Velocity (B, C, h, w) of latents (B, C, h, w) at sigma (B,) float32, told context (B, T, D) of which the
-        first `lengths` (B,) tokens of each row count, beside each row's reference latents (C, h, w)."""
+        first `lengths` (B,) tokens of each row count, beside each row's reference latents (C, h, w) or none at all."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def sample(
     *,
     guidance: Guidance | None = None,
     negative: Condition | None = None,
-    references: References | None = None,
+    references: References = (),
     on_step: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Latents (B, C, h, w) float32 that the model makes of `noise` (B, C, h, w), sigma 1.
@@ -92,7 +92,7 @@ def sample(
     for told in (condition, negative if guides else None):
         if told is not None and len(told.context) != rows:
             raise UsageError(f"sampling {rows} pictures needs as many prompts, not {len(told.context)}")
-    if references is not None and len(references) != rows:
+    if references and len(references) != rows:
         raise UsageError(f"sampling {rows} pictures needs as many rows of references, not {len(references)}")
     x = noise.float()
     steps = sigmas.to(torch.float32).tolist()
@@ -116,14 +116,14 @@ def _both(
     at: Tensor,
     condition: Condition,
     negative: Condition,
-    references: References | None,
+    references: References,
     guidance: Guidance,
 ) -> Tensor:
     if not guidance.together:
         pair = [model.velocity(x, at, told.context, told.lengths, references) for told in (condition, negative)]
         return guided(pair[0].float(), pair[1].float(), guidance)
     told = stacked([condition, negative])
-    twice = None if references is None else [*references, *references]
+    twice = [*references, *references]
     v = model.velocity(torch.cat([x, x]), torch.cat([at, at]), told.context, told.lengths, twice).float()
     return guided(v[: len(x)], v[len(x) :], guidance)
 

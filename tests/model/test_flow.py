@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,15 @@ from model.sampler import Condition, sample  # noqa: E402
 from model.schedule import ScheduleConfig, factor, sigmas  # noqa: E402
 
 PLAIN = ScheduleConfig(use_dynamic_shifting=False, shift_terminal=None)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small matrices: threads of several workers would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 class Field(torch.nn.Module):

@@ -97,9 +97,8 @@ def test_fields_that_a_file_lacks_are_those_of_diffusers(tmp_path: Path) -> None
     diffusers = pytest.importorskip("diffusers")
     (tmp_path / FILE).write_text(json.dumps({"_class_name": "FlowMatchEulerDiscreteScheduler"}))
     theirs = diffusers.FlowMatchEulerDiscreteScheduler.from_pretrained(tmp_path)
-    assert dataclasses.asdict(load_schedule(tmp_path)) == {
-        key: value for key, value in theirs.config.items() if not key.startswith("_")
-    }
+    wanted = {key: value for key, value in theirs.config.items() if not key.startswith("_")}
+    assert dataclasses.asdict(load_schedule(tmp_path)) == wanted
 
 
 def test_what_is_not_known_is_refused(tmp_path: Path) -> None:
