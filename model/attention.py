@@ -157,4 +157,4 @@ class JointAttention(nn.Module):
         return self.to_out[0](found[:, tokens:]), self.to_add_out(found[:, :tokens])
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], -1, self.head_dim)
+        return x.view(*x.shape[:-1], x.shape[-1] // self.head_dim, self.head_dim)
