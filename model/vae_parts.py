@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor, nn
 
+from model.norm_silu import norm_silu
+
 Conv = Callable[[int, int, int], nn.Module]  # channels in, channels out, side of the kernel -> same size out
 
 
@@ -64,6 +66,10 @@ class ChannelNorm(nn.Module):
         normal: Tensor = F.normalize(wide, dim=1).to(x.dtype) * (self.scale * self.gamma.view(1, -1, 1, 1))
         return normal
 
+    def activated(self, x: Tensor) -> Tensor:
+        """SiLU of it."""
+        return norm_silu(x, self.scale * self.gamma.flatten())
+
 
 class ResidualBlock(nn.Module):
     """norm, SiLU, convolution, twice, beside a shortcut: (B, I, H, W) -> (B, O, H, W)."""
@@ -77,8 +83,8 @@ class ResidualBlock(nn.Module):
         self.conv_shortcut = conv(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(F.silu(self.norm1(x)))
-        y = self.conv2(F.silu(self.norm2(y)))
+        y = self.conv1(self.norm1.activated(x))
+        y = self.conv2(self.norm2.activated(y))
         return cast(Tensor, y + self.conv_shortcut(x))
 
 
@@ -148,4 +154,4 @@ class Head(nn.Module):
 
     def head(self, x: Tensor) -> Tensor:
         """What closes an encoder or a decoder."""
-        return cast(Tensor, self.conv_out(F.silu(self.norm_out(x))))
+        return cast(Tensor, self.conv_out(self.norm_out.activated(x)))
