@@ -56,7 +56,7 @@ class Velocity(Protocol):
         sigma: torch.Tensor,
         context: torch.Tensor,
         lengths: torch.Tensor | None = None,
-        references: Sequence[Sequence[torch.Tensor]] | None = None,
+        references: Sequence[Sequence[torch.Tensor]] = (),
     ) -> torch.Tensor: ...
 
 
@@ -105,12 +105,8 @@ class FlowMatching:
 def squared_error(model: torch.nn.Module, batch: LatentBatch, sigma: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
     """(B,) float32: mean over the target's latents of (v - (eps - x0))^2, at `sigma` (B,) and `eps` like the latents.
 
-    Where no row is padded the model gets no lengths, and so runs its fast kernels without a mask; `lengths` stay on the
-    CPU, so that nothing waits for the device to find that out.
+    The lengths stay on the CPU: the model finds out there whether it needs a mask, and no device is waited for.
     """
-    full = int(batch.lengths.min()) == batch.context.shape[1]
-    lengths = None if full else batch.lengths.to(batch.latents.device)
-    predicted = cast(Velocity, model).velocity(
-        noised(batch.latents, eps, sigma), sigma, batch.context, lengths, batch.references
-    )
+    x = noised(batch.latents, eps, sigma)
+    predicted = cast(Velocity, model).velocity(x, sigma, batch.context, batch.lengths, batch.references)
     return (predicted.float() - target(batch.latents, eps)).square().flatten(1).mean(1)

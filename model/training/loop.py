@@ -80,7 +80,7 @@ class Loop:
                 done = number + 1
                 events = [event for event in self.events if event.due(done, stop)]
                 saves = outcome.stop or self.save.due(done, stop)
-                if events or saves or done % self.settings.log_every == 0:
+                if events or saves or done == stop or done % self.settings.log_every == 0:
                     self._flush()
                 for event in events:
                     event.work(done)

@@ -1,8 +1,7 @@
-"""Adam and AdamW over plain or sharded parameters, the learning rate's course, and the clipping of gradients."""
+"""Adam and AdamW over plain or sharded parameters, and the clipping of their gradients."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +12,6 @@ from torch.distributed.tensor import DTensor
 from warehouse.errors import UsageError
 
 Kind = Literal["adam", "adamw"]
-Course = Literal["constant", "cosine"]
 
 
 @dataclass(frozen=True)
@@ -63,17 +61,6 @@ def parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[
     if not trained:
         raise UsageError("nothing to train: every parameter is frozen")
     return [group for group in groups if group["params"]]
-
-
-def learning_rate(step: int, peak: float, *, warmup: int, steps: int, course: Course = "constant") -> float:
-    """The rate of `step` (from 0) of a course of `steps`: a line from peak / warmup to `peak` over the first `warmup`
-    steps, then constant, or half a cosine from `peak` to nothing at the end."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    if course == "constant":
-        return peak
-    done = (step - warmup) / max(1, steps - warmup)
-    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
