@@ -174,7 +174,7 @@ def test_a_small_change_of_time_is_seen() -> None:
 def test_what_does_not_fit_is_said() -> None:
     model = tiny()
     batch = inputs(TINY, [[(3, 3)]], 5)
-    with pytest.raises(ValueError, match="sigma is torch.bfloat16"):
+    with pytest.raises(ValueError, match=r"sigma is torch\.bfloat16"):
         replace(batch, sigma=batch.sigma.to(torch.bfloat16)).of(model)
     with pytest.raises(ValueError, match=r"text tokens of the rows are \[6\]"):
         replace(batch, lengths=torch.tensor([6])).of(model)
@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_said() -> None:
         replace(batch, grids=((Grid(4, 3),),)).of(model)
     with pytest.raises(ValueError, match="rows differ: 1 of tokens, 2 of sigma"):
         replace(batch, sigma=torch.rand(2)).of(model)
-    with pytest.raises(UsageError, match="4090 text tokens .* limit of 4096"):
+    with pytest.raises(UsageError, match=r"4090 text tokens .* limit of 4096"):
         inputs(TINY, [[(20, 2)]], 4090).of(model)
     with pytest.raises(ValueError, match="5 x 4 cannot be packed"):
         model.velocity(torch.randn(1, 4, 5, 4), torch.rand(1), torch.randn(1, 3, 24))
