@@ -99,16 +99,21 @@ def _attend_ragged(query: Tensor, key: Tensor, value: Tensor, queries: Ragged, k
     return whole.index_copy(0, queries.places, found).view(query.shape)
 
 
-class RMSNorm(nn.Module):
+def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
     """x / sqrt(mean(x^2) + 1e-6) * weight over the last axis, in float32 or wider; the result has the type of `x`."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return functional.rms_norm(x.to(wide), weight.shape, weight.to(wide), EPSILON).to(x.dtype)
+
+
+class RMSNorm(nn.Module):
+    """`rms_norm` with a weight of its own."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        return functional.rms_norm(x.to(wide), self.weight.shape, self.weight.to(wide), EPSILON).to(x.dtype)
+        return rms_norm(x, self.weight)
 
 
 class JointAttention(nn.Module):
