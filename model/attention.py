@@ -159,7 +159,8 @@ class JointAttention(nn.Module):
         query_text = self.norm_added_q(self._heads(self.add_q_proj(text)).to(wide))
         query = rotate(torch.cat([query_text, query], dim=1), table).to(value.dtype)
         found = attend(query, key, value, padding).flatten(2)
-        return self.to_out[0](found[:, tokens:]), self.to_add_out(found[:, :tokens])
+        # contiguous: a slice would cost a matrix product without its bias, and the bias after it
+        return self.to_out[0](found[:, tokens:].contiguous()), self.to_add_out(found[:, :tokens].contiguous())
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], x.shape[-1] // self.head_dim, self.head_dim)
