@@ -1,0 +1,95 @@
+"""From original bytes to the pixels of a bucket: upright, resized to cover, cut in the centre."""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+from PIL import Image, ImageOps
+
+#: What decides the pixels beside the bytes; raise the number when this file gives others.
+RULE = f"cover-centre-1, pillow {PIL.__version__}"
+_ORIENTATION = 0x0112
+_FAULTS = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error, Image.DecompressionBombError)
+
+Pixels = npt.NDArray[np.uint8]  # (height, width, 3), RGB
+
+
+class UndecodableError(Exception):
+    """Bytes that are no picture, or only a part of one."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A picture as it is encoded. `source`: (width, height) of the upright original; `box`: the part of it that was
+    kept, (left, top, right, bottom) in its pixels."""
+
+    pixels: Pixels
+    source: tuple[int, int]
+    box: tuple[float, float, float, float]
+
+
+def crop_box(width: int, height: int, to_width: int, to_height: int) -> tuple[float, float, float, float]:
+    """The largest centred box of `to_width`:`to_height` in a picture of width x height: (left, top, right, bottom)."""
+    scale = min(width / to_width, height / to_height)
+    across, down = min(to_width * scale, width), min(to_height * scale, height)
+    left, top = (width - across) / 2, (height - down) / 2
+    return left, top, left + across, top + down
+
+
+def fitted(data: bytes, height: int, width: int) -> Fitted:
+    """The picture in `data`, first frame, EXIF-upright, transparency on white, resized to cover height x width pixels
+    and cut in the centre. Raises UndecodableError."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            # Pillow turns a TIFF by itself and tells its upright size
+            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+            across, down = (image.height, image.width) if turned else image.size
+            box = crop_box(across, down, width, height)
+            _reduce_while_decoding(image, turned, (across, down), box, (width, height))
+            upright = ImageOps.exif_transpose(_true_colours(image))
+    except _FAULTS as error:
+        raise UndecodableError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    x, y = upright.width / across, upright.height / down
+    here = (
+        max(0.0, box[0] * x), max(0.0, box[1] * y),
+        min(float(upright.width), box[2] * x), min(float(upright.height), box[3] * y),
+    )  # fmt: skip
+    small = upright.resize((width, height), Image.Resampling.LANCZOS, box=here)
+    return Fitted(np.asarray(small), (across, down), box)
+
+
+def _reduce_while_decoding(
+    image: Image.Image,
+    turned: bool,
+    size: tuple[int, int],
+    box: tuple[float, float, float, float],
+    to: tuple[int, int],
+) -> None:
+    """Let a JPEG decoder give a half, quarter or eighth, as long as twice the pixels that are needed remain."""
+    if image.format != "JPEG":
+        return
+    need = (2 * to[0] * size[0] / (box[2] - box[0]), 2 * to[1] * size[1] / (box[3] - box[1]))
+    image.draft(None, (int(need[1]), int(need[0])) if turned else (int(need[0]), int(need[1])))
+
+
+def _true_colours(image: Image.Image) -> Image.Image:
+    """Any mode to RGB, with the EXIF that tells how it lies."""
+    image.load()
+    exif = image.getexif()
+    if image.mode.startswith("I;16") or image.mode == "I":
+        values = np.asarray(image).astype(np.int64)
+        made = Image.fromarray(((np.clip(values, 0, 0xFFFF) * 255 + 32895) >> 16).astype(np.uint8)).convert("RGB")
+    elif image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        alpha = image.convert("RGBA")
+        made = Image.new("RGB", alpha.size, (255, 255, 255))
+        made.paste(alpha, mask=alpha.getchannel("A"))
+    else:
+        made = image.convert("RGB")
+    if _ORIENTATION in exif:
+        made.getexif()[_ORIENTATION] = exif[_ORIENTATION]
+    return made
