@@ -66,6 +66,11 @@ def save_text(encoder: TextEncoder, folder: Path) -> None:
     raise UsageError(f"{type(encoder).__name__} cannot be saved as a folder")
 
 
+def pipeline_parts(encoder: TextEncoder) -> dict[str, tuple[str | None, str | None]]:
+    """What a model_index.json says of it: (library, class) of text_encoder, tokenizer and, for editing, processor."""
+    return {FOLDER: (None, None), "tokenizer": (None, None)}
+
+
 def load_text(folder: Path, *, device: str | None = None) -> TextEncoder:
     """The encoder of a checkpoint folder or of its `text_encoder` folder. `device`: for weights; a GPU if there is one.
 
