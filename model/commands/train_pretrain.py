@@ -1,7 +1,222 @@
-"""glyphmill train: the commands of pretrain."""
+"""glyphmill train pretrain: from a lake and a curriculum to checkpoints."""
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
+from enum import StrEnum
+from functools import partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
+from warehouse.places import place
+
+if TYPE_CHECKING:
+    from model.training.prepare import Need, Prepared
+
 app = typer.Typer()
+
+
+class How(StrEnum):
+    line = "line"
+    page = "page"
+
+
+class PrecisionName(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+MODEL, DATA, WHEN, RANKS = "Model", "Data", "What is written when, in steps (0: never)", "Ranks and memory"
+
+CurriculumOption = Annotated[
+    str, typer.Option("--curriculum", "-c", help="A TOML file, or the name of one that comes with Glyphmill.")
+]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; the same again goes on with it.")]
+LakeOption = Annotated[
+    PurePath | None,
+    typer.Option(
+        "--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake, or s3://bucket/prefix.",
+        show_default=False, parser=place, metavar="LAKE",
+    ),
+]  # fmt: skip
+VaeOption = Annotated[Path, typer.Option("--vae", help="Folder of a VAE in diffusers layout.", rich_help_panel=MODEL)]
+TextOption = Annotated[
+    str, typer.Option("--text", help="Folder of a text encoder, or 'characters'.", rich_help_panel=MODEL)
+]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="config.json, or tiny, small, base, qwen-image, qwen-image-2.", rich_help_panel=MODEL
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of weights, noise and order.", rich_help_panel=MODEL)]
+RateOption = Annotated[
+    float | None,
+    typer.Option("--learning-rate", help="For phases that name none.", rich_help_panel=MODEL, show_default=False),
+]
+PrecisionOption = Annotated[
+    PrecisionName, typer.Option("--precision", help="auto: bf16 on a GPU.", rich_help_panel=MODEL)
+]
+CompileOption = Annotated[bool, typer.Option("--compile", help="torch.compile, block by block.", rich_help_panel=MODEL)]
+ProducersOption = Annotated[
+    int, typer.Option("--producers", min=0, help="Processes that encode.", rich_help_panel=DATA)
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="Address of a feed that is served elsewhere.", rich_help_panel=DATA),
+]
+HoldOutOption = Annotated[
+    float, typer.Option("--hold-out", min=0.0, max=0.5, help="Share kept for validation.", rich_help_panel=DATA)
+]
+HeldOption = Annotated[
+    int, typer.Option("--validation-samples", min=0, help="Of these, so many a phase.", rich_help_panel=DATA)
+]
+PromptsOption = Annotated[
+    Path | None,
+    typer.Option("--prompts", help="One prompt a line, for sample sheets; held-out captions if none.", exists=True,
+                 dir_okay=False, rich_help_panel=DATA),
+]  # fmt: skip
+SaveOption = Annotated[int, typer.Option("--save-every", min=0, help="Checkpoints.", rich_help_panel=WHEN)]
+ValidateOption = Annotated[int, typer.Option("--validate-every", min=0, help="Validation.", rich_help_panel=WHEN)]
+SampleOption = Annotated[int, typer.Option("--sample-every", min=0, help="Sample sheets.", rich_help_panel=WHEN)]
+LogOption = Annotated[
+    int, typer.Option("--log-every", min=1, help="Metrics are written together.", rich_help_panel=WHEN)
+]
+KeepOption = Annotated[int, typer.Option("--keep", min=1, help="Newest checkpoints that stay.", rich_help_panel=WHEN)]
+KeepEveryOption = Annotated[
+    int | None, typer.Option("--keep-every", min=1, help="Multiples that stay too.", rich_help_panel=WHEN)
+]
+UntilOption = Annotated[
+    int | None, typer.Option("--until", min=1, help="Stop after so many steps in all.", rich_help_panel=WHEN)
+]
+AcOption = Annotated[
+    str,
+    typer.Option("--ac", help="Activation checkpointing: none, full, selective, or N: every N-th block.",
+                 rich_help_panel=RANKS),
+]  # fmt: skip
+TokensOption = Annotated[
+    int | None,
+    typer.Option("--micro-tokens", min=1, help="Most tokens of one forward pass; a batch is cut into such.",
+                 rich_help_panel=RANKS),
+]  # fmt: skip
+TpOption = Annotated[int, typer.Option("--tp", min=1, help="Ranks that share each block.", rich_help_panel=RANKS)]
+FsdpOption = Annotated[
+    int | None,
+    typer.Option("--fsdp", min=1, help="Ranks that share weights, each with rows of its own; all others if not said.",
+                 rich_help_panel=RANKS, show_default=False),
+]  # fmt: skip
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda.", rich_help_panel=RANKS)]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Refuse to begin: there must be a checkpoint.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+ReadOption = Annotated[
+    How | None,
+    typer.Option("--read-back", help="Let OCR read the sample sheets: as one line each, or as pages.",
+                 rich_help_panel=DATA, show_default=False),
+]  # fmt: skip
+
+
+@app.command(name="pretrain")
+def pretrain(
+    curriculum: CurriculumOption,
+    out: OutOption,
+    vae: VaeOption,
+    lake: LakeOption = None,
+    model: ModelOption = "small",
+    text: TextOption = "characters",
+    seed: SeedOption = 0,
+    learning_rate: RateOption = None,
+    precision: PrecisionOption = PrecisionName.auto,
+    compile_blocks: CompileOption = False,
+    producers: ProducersOption = 1,
+    store: StoreOption = None,
+    hold_out: HoldOutOption = 0.01,
+    validation_samples: HeldOption = 32,
+    prompts: PromptsOption = None,
+    read_back: ReadOption = None,
+    save_every: SaveOption = 500,
+    validate_every: ValidateOption = 500,
+    sample_every: SampleOption = 500,
+    log_every: LogOption = 10,
+    keep: KeepOption = 3,
+    keep_every: KeepEveryOption = None,
+    until: UntilOption = None,
+    ac: AcOption = "none",
+    micro_tokens: TokensOption = None,
+    tp: TpOption = 1,
+    fsdp: FsdpOption = None,
+    device: DeviceOption = "auto",
+    resume: ResumeOption = False,
+    dry_run: DryRunOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train an MMDiT from the lake's shards. Called again with the same --out, it goes on where it was; after a signal
+    it has saved. Under torchrun every rank runs the same command.
+
+    Example: [bold]glyphmill train pretrain -c glyphs --lake lake --vae vae --out runs/first[/bold]
+    """
+    from model import readback
+    from model.training.prepare import Asked, needs, parameters, prepare
+    from model.training.pretrain import Course, done_steps, read_prompts
+    from model.training.pretrain import pretrain as train
+    from model.training.progress import bar
+    from model.training.ranks import joined
+    from model.training.run_folder import opened
+    from warehouse.errors import UsageError
+
+    reader = None if read_back is None else partial(readback.read_back, how=read_back.value, workers=1)
+    asked = Asked(
+        curriculum, lake, vae, model, text, seed, learning_rate, precision.value, micro_tokens, ac, tp, fsdp, hold_out,
+        validation_samples,
+    )  # fmt: skip
+    course = Course(
+        save_every, validate_every, sample_every, log_every, keep, keep_every, producers, store,
+        read_prompts(prompts) if prompts else (), compile=compile_blocks, until=until,
+    )  # fmt: skip
+    with ExitStack() as stack:
+        ranks = stack.enter_context(joined(device))
+
+        def say(line: str) -> None:
+            if ranks.first and not quiet:
+                sys.stderr.write(f"{line}\n")
+
+        run = stack.enter_context(opened(out, dry_run=dry_run, first=ranks.first))
+        prepared = prepare(asked, run, ranks.device, ranks.world, say)
+        done, steps = done_steps(prepared), prepared.plan.steps
+        if resume and not done:
+            raise UsageError(f"--resume: {out} has no checkpoint; leave the option away to begin")
+        found = needs(prepared)
+        if ranks.first:
+            _tell(prepared, found, parameters(prepared), done, quiet and not dry_run)
+        if dry_run:
+            return
+        run.begin(prepared.identity, {"model": model, "lake": str(lake), "curriculum": curriculum, "vae": str(vae)})
+        if done >= steps:
+            typer.echo(f"done: {done} steps, the last checkpoint is in {run.checkpoints}")
+            return
+        taken = train(
+            prepared, course, lambda d, t: stack.enter_context(bar("training", d, t, enabled=not quiet)), reader
+        )
+        if ranks.first:
+            typer.echo(f"done: {taken} of {steps} steps, the last checkpoint is in {run.checkpoints}")
+
+
+def _tell(prepared: Prepared, needs: list[Need], count: int, done: int, quiet: bool) -> None:
+    """What will be trained, and what that takes."""
+    if quiet:
+        return
+    plan, parallel = prepared.plan, prepared.parallel
+    typer.echo(
+        f"{plan.curriculum.name}: {plan.steps} steps, {done} done; {count / 1e6:.2f} M parameters; "
+        f"{prepared.precision.compute} on {prepared.precision.device.type}, tp {parallel.tp} x fsdp {parallel.fsdp}, "
+        f"activation checkpointing {prepared.checkpointing}"
+    )
+    for need in needs:
+        typer.echo(
+            f"  {need.phase}: {need.memory.total / 1e9:.2f} GB a rank for {need.rows} x {need.tokens} tokens "
+            f"({', '.join(' '.join(line.split()) for line in need.memory.lines()[:-1])})"
+        )

@@ -6,31 +6,22 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from model.sampler import Condition, Guidance, VelocityModel, initial_noise, sample
-from model.schedule import ScheduleConfig, sigmas
-from model.text.encoder import BLANK, Prompt, TextEncoder, padded
+from model.components import Components
+from model.generate import Settings, Wish, generate
+from model.readback import Reading, wanted
+from model.text.encoder import Prompt
+from model.text.prompt import Pixels
 from model.training.precision import Precision
 from warehouse.errors import UsageError
 from warehouse.files import replacing
 
-Pixels = npt.NDArray[np.uint8]
-#: Reads the text in each picture (H, W, 3).
-ReadBack = Callable[[Sequence[Pixels]], Sequence[str]]
-
-
-class Decoder(Protocol):
-    """What a VAE is to a sheet; `model.vae` has it."""
-
-    @property
-    def spatial_factor(self) -> int: ...
-
-    def decode(self, latents: torch.Tensor) -> torch.Tensor: ...
+#: Holds pictures against what each should say; `model.readback.read_back` is one.
+ReadBack = Callable[[Sequence[Pixels], Sequence[str]], Sequence[Reading]]
 
 
 @dataclass(frozen=True)
@@ -51,47 +42,24 @@ class GridSettings:
 
 
 @torch.no_grad()
-def draw(
-    model: torch.nn.Module,
-    vae: Decoder,
-    text: TextEncoder,
-    settings: GridSettings,
-    schedule: ScheduleConfig,
-    precision: Precision,
-    *,
-    channels: int,
-    patch: int,
-) -> Pixels:
-    """(prompts * columns, H, W, 3) pictures, prompt after prompt. `channels`: of the VAE's latents."""
-    prompts = [p for p in settings.prompts for _ in range(settings.columns)]
-    numbers = list(range(settings.columns)) * len(settings.prompts)
-    shape = (channels, settings.height // vae.spatial_factor, settings.width // vae.spatial_factor)
-    tokens = (shape[1] // patch) * (shape[2] // patch)
-    told, blank = _condition(text, prompts, precision), _condition(text, [BLANK.text] * len(prompts), precision)
-    was_training = model.training
-    model.eval()
+def draw(parts: Components, settings: GridSettings, precision: Precision, batch: int = 16) -> list[Pixels]:
+    """prompts * columns pictures (H, W, 3), prompt after prompt: those that `glyphmill sample` makes of these weights.
+    `batch`: pictures computed at once."""
+    wishes = [Wish(Prompt(prompt), number) for prompt in settings.prompts for number in range(settings.columns)]
+    asked = Settings(settings.height, settings.width, settings.steps, settings.guidance, seed=settings.seed)
+    was_training = parts.mmdit.training
+    parts.mmdit.eval()
     try:
         with precision.autocast():
-            latents = sample(
-                cast(VelocityModel, model),
-                initial_noise(settings.seed, prompts, numbers, shape).to(precision.device),
-                told,
-                sigmas(settings.steps, tokens, schedule),
-                guidance=Guidance(settings.guidance, patch=patch),
-                negative=blank,
-            )
-        pixels = vae.decode(latents)
+            return list(generate(parts, wishes, asked, batch=batch))
     finally:
-        model.train(was_training)
-    bytes_ = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    found: Pixels = bytes_.permute(0, 2, 3, 1).cpu().numpy()
-    return found
+        parts.mmdit.train(was_training)
 
 
-def sheet(pictures: Pixels, columns: int) -> Pixels:
-    """Pictures (N, H, W, 3) as one, `columns` beside each other, two white pixels between."""
-    count, height, width, _ = pictures.shape
-    rows = -(-count // columns)
+def sheet(pictures: Sequence[Pixels], columns: int) -> Pixels:
+    """Pictures (H, W, 3) as one, `columns` beside each other, two white pixels between."""
+    height, width, _ = pictures[0].shape
+    rows = -(-len(pictures) // columns)
     whole = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2, 3), 255, np.uint8)
     for place, picture in enumerate(pictures):
         top, left = place // columns * (height + 2), place % columns * (width + 2)
@@ -100,20 +68,21 @@ def sheet(pictures: Pixels, columns: int) -> Pixels:
 
 
 def write(
-    folder: Path, step: int, pictures: Pixels, settings: GridSettings, read_back: ReadBack | None = None
+    folder: Path, step: int, pictures: Sequence[Pixels], settings: GridSettings, read_back: ReadBack | None = None
 ) -> dict[str, Any]:
     """`step-NNNNNNNNN.png` and, beside it, what was asked and, with a reader, what was read. Gives the latter.
 
-    `read_share`: the share of pictures in which the reader found the prompt's quoted text, all of it, in order."""
+    `exact`, `accuracy`: over the pictures whose prompts quote a text, the share that says all of it and no more, and
+    the share of its characters that are right; None where no prompt quotes any."""
     from PIL import Image
 
     told: dict[str, Any] = {"step": step, "prompts": list(settings.prompts), "columns": settings.columns}
     if read_back is not None:
-        wanted = [_quoted(p) for p in settings.prompts for _ in range(settings.columns)]
-        read = [" ".join(r.split()) for r in read_back(list(pictures))]
-        judged = [bool(w) and _bare(w) in _bare(r) for w, r in zip(wanted, read, strict=True)]
-        asked = sum(map(bool, wanted))
-        told |= {"wanted": wanted, "read": read, "read_share": sum(judged) / asked if asked else None}
+        texts = [wanted(prompt) for prompt in settings.prompts for _ in range(settings.columns)]
+        readings = read_back(pictures, texts)
+        asked = [reading for reading in readings if reading.wanted]
+        told |= {"wanted": [r.wanted for r in readings], "read": [r.read for r in readings]}
+        told |= {name: _mean([float(getattr(r, name)) for r in asked]) for name in ("exact", "accuracy")}
     name = f"step-{step:09d}"
     with replacing(folder / f"{name}.png") as path:
         Image.fromarray(sheet(pictures, settings.columns)).save(path, format="PNG")
@@ -122,17 +91,5 @@ def write(
     return told
 
 
-def _condition(text: TextEncoder, prompts: Sequence[str], precision: Precision) -> Condition:
-    context, lengths = padded(text.encode([Prompt(p) for p in prompts]))
-    even = bool((lengths == lengths[0]).all())
-    return Condition(context.float().to(precision.device), None if even else lengths.to(precision.device))
-
-
-def _quoted(prompt: str) -> str:
-    from model.text.characters import tokens
-
-    return "".join(token[2:] for token in tokens(prompt) if token.startswith("c:"))
-
-
-def _bare(text: str) -> str:
-    return "".join(text.split()).casefold()
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

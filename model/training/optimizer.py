@@ -92,7 +92,8 @@ def gradient_norm(grads: Sequence[torch.Tensor]) -> torch.Tensor:
         alike.setdefault(where, []).append(grad)
     norms = []
     for group in alike.values():
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(group, 2.0, dtype=torch.float32)))
+        wide = torch.promote_types(group[0].dtype, torch.float32)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(group, 2.0, dtype=wide)))
         norms.append(norm.full_tensor() if isinstance(norm, DTensor) else norm)
     return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
 

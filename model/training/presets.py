@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from model.config import NAMED, MMDiTConfig
@@ -12,18 +12,20 @@ from warehouse.errors import UsageError
 
 @dataclass(frozen=True)
 class Small:
-    """Layers, heads and channels of a head; the rest comes from what the model is joined to."""
+    """Layers, heads and channels of a head by axis; `width` of text vectors of its own. The rest comes from what the
+    model is joined to."""
 
     layers: int
     heads: int
     axes: tuple[int, int, int]
+    width: int
 
 
 #: "small" learnt 86 characters at 64 px in ten minutes on two cores (training.md, section 12).
 SMALL = {
-    "tiny": Small(layers=2, heads=2, axes=(4, 6, 6)),
-    "small": Small(layers=4, heads=4, axes=(8, 12, 12)),
-    "base": Small(layers=12, heads=12, axes=(16, 24, 24)),
+    "tiny": Small(layers=2, heads=2, axes=(4, 6, 6), width=32),
+    "small": Small(layers=4, heads=4, axes=(8, 12, 12), width=64),
+    "base": Small(layers=12, heads=12, axes=(16, 24, 24), width=256),
 }
 PATCH_AT = {8: 2, 16: 1}  # by the VAE's compression: 16 pixels a token
 
@@ -33,11 +35,18 @@ def names() -> list[str]:
     return [*SMALL, *NAMED]
 
 
-def model_config(told: str, *, channels: int, factor: int, width: int | None) -> MMDiTConfig:
+def width_of(told: str) -> int:
+    """How wide text vectors are made for a model, where its text encoder has no width of its own."""
+    if told in SMALL:
+        return SMALL[told].width
+    return (NAMED[told] if told in NAMED else _read(told)).joint_attention_dim
+
+
+def model_config(told: str, *, channels: int, factor: int, width: int) -> MMDiTConfig:
     """The configuration that `told` is: a name of `names()` or a JSON file with keys as in a diffusers config.json.
 
-    `channels`, `factor`: of the VAE's latents; `width`: of the text encoder's vectors, None where the model decides.
-    Raises UsageError where it does not fit them.
+    `channels`, `factor`: of the VAE's latents; `width`: of the text encoder's vectors. Raises UsageError where it does
+    not fit them.
     """
     if told in SMALL:
         small = SMALL[told]
@@ -49,7 +58,7 @@ def model_config(told: str, *, channels: int, factor: int, width: int | None) ->
             num_layers=small.layers,
             attention_head_dim=sum(small.axes),
             num_attention_heads=small.heads,
-            joint_attention_dim=width or 64,
+            joint_attention_dim=width,
             axes_dims_rope=small.axes,
         )
     config = NAMED[told] if told in NAMED else _read(told)
@@ -58,17 +67,12 @@ def model_config(told: str, *, channels: int, factor: int, width: int | None) ->
             f"model {told} takes latents of {config.latent_channels} channels, the VAE makes {channels}: "
             f"choose another VAE, or set in_channels {channels * config.patch_size**2} and out_channels {channels}"
         )
-    if width is not None and config.joint_attention_dim != width:
+    if config.joint_attention_dim != width:
         raise UsageError(
             f"model {told} takes text vectors of {config.joint_attention_dim}, the text encoder makes {width}: choose "
             f"another encoder, or set joint_attention_dim {width}"
         )
     return config
-
-
-def fitted(config: MMDiTConfig, width: int) -> MMDiTConfig:
-    """The configuration at another width of the text's vectors."""
-    return replace(config, joint_attention_dim=width)
 
 
 def _read(told: str) -> MMDiTConfig:

@@ -15,13 +15,16 @@ from __future__ import annotations
 import fcntl
 import json
 import platform
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from model.checkpoint_files import differences
+from model.ranks import on_first
 from warehouse.errors import UsageError
 from warehouse.files import replacing
 
@@ -37,7 +40,7 @@ class RunFolder:
         self.metrics, self.validation = path / "metrics.jsonl", path / "validation.jsonl"
         self.checkpoints, self.samples = path / "checkpoints", path / "samples"
         self.tensorboard, self.diagnosis = path / "tensorboard", path / "diagnosis"
-        self.plan, self.feed = path / "plan", path / "feed"
+        self.plan, self.held_out, self.text = path / "plan", path / "held-out", path / "text_encoder"
 
     def read(self) -> dict[str, Any] | None:
         """What `run.json` says; None where there is none. Raises UsageError where it is none of ours."""
@@ -73,6 +76,10 @@ class RunFolder:
                 "started with, or train into another folder"
             )
 
+    def begin(self, identity: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        """`start` by the first rank, for all of them: what it raises is raised on every one."""
+        on_first(lambda: self.start(identity, settings))
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder. Raises UsageError where another process trains in it."""
@@ -85,6 +92,23 @@ class RunFolder:
                     f"another process trains in {self.path}: wait for it, or choose another folder"
                 ) from error
             yield
+
+
+@contextmanager
+def opened(path: Path, *, dry_run: bool = False, first: bool = True) -> Iterator[RunFolder]:
+    """The folder of a run, held by the first rank alone. For a dry run of what has not begun, a folder that goes away
+    again, so that nothing is left where it was only asked for. Raises UsageError where another process trains in it."""
+    with ExitStack() as stack:
+        if dry_run and not path.exists():
+            made = on_first(lambda: tempfile.mkdtemp(prefix="glyphmill-run-"))
+            if first:
+                stack.callback(shutil.rmtree, made, ignore_errors=True)
+            yield RunFolder(Path(made))
+            return
+        if first:
+            # the other ranks wait in the next thing that all do together; a refusal ends torchrun's whole group
+            stack.enter_context(RunFolder(path).alone())
+        yield RunFolder(path)
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,189 @@
+"""Everything that can be known, and refused, before the first step: the plan, the model, what it will need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+
+from model.config import MMDiTConfig
+from model.curriculum.load import load
+from model.feed.encoders import Encoders, load_encoders
+from model.memory import DType, MemoryEstimate, count, estimate
+from model.parallel_config import Checkpointing, ParallelConfig
+from model.plan.plan import Plan
+from model.ranks import on_first
+from model.text.characters import CharacterEncoder
+from model.text.encoder import Prompt, save_text
+from model.training import held_out
+from model.training.precision import Name as PrecisionName
+from model.training.precision import Precision, chosen
+from model.training.presets import model_config, width_of
+from model.training.run_folder import RunFolder
+from warehouse.errors import UsageError
+from warehouse.lake import Lake
+
+CHARACTERS = "characters"
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command was asked for. `model`, `text`: a name or a folder. `learning_rate`: for phases that name none.
+    `micro_tokens`: most tokens of one forward pass, padding counted. `hold_out`: share of samples kept for validation,
+    of which `validation_samples` a phase are looked at."""
+
+    curriculum: str
+    lake: PurePath | None
+    vae: Path
+    model: str = "small"
+    text: str = CHARACTERS
+    seed: int = 0
+    learning_rate: float | None = None
+    precision: PrecisionName = "auto"
+    micro_tokens: int | None = None
+    ac: str = "none"
+    tp: int = 1
+    fsdp: int | None = None
+    hold_out: float = 0.01
+    validation_samples: int = 32
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`held_out`: the plan of the samples kept for validation, None where there are none. `identity`: what decides the
+    numbers of this run; a run and its checkpoints go on only where it is the same."""
+
+    asked: Asked
+    run: RunFolder
+    plan: Plan
+    held_out: Plan | None
+    encoders: Encoders
+    text_folder: Path
+    config: MMDiTConfig
+    parallel: ParallelConfig
+    checkpointing: Checkpointing
+    precision: Precision
+    identity: dict[str, Any]
+
+
+def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note: Note) -> Prepared:
+    """Make or open what a run needs in its folder. All ranks must call it; the first one writes.
+
+    Raises UsageError and LakeError for whatever does not fit together; what is there already is left as it is.
+    """
+    checkpointing = parse_checkpointing(asked.ac)
+    parallel = ParallelConfig(asked.tp, asked.fsdp) if asked.fsdp else ParallelConfig.of_world(world, tp=asked.tp)
+    if parallel.world != world:
+        raise UsageError(
+            f"tp {parallel.tp} x fsdp {parallel.fsdp} are {parallel.world} ranks, {world} were started: "
+            f"torchrun --nproc-per-node {parallel.world} -m glyphmill ..."
+        )
+    text_folder = on_first(lambda: _text_folder(asked, run))
+    encoders = load_encoders(asked.vae, text_folder, device=str(device))
+    encoding = encoders.encoding
+    config = model_config(asked.model, channels=encoding.channels, factor=encoding.factor, width=encoding.width)
+    parallel.check(config)
+    had = on_first(lambda: _make_plans(asked, run, note))
+    plan = Plan.open(run.plan)
+    return Prepared(
+        asked=asked,
+        run=run,
+        plan=plan,
+        held_out=Plan.open(run.held_out) if had else None,
+        encoders=encoders,
+        text_folder=text_folder,
+        config=config,
+        parallel=parallel,
+        checkpointing=checkpointing,
+        precision=chosen(asked.precision, device),
+        identity={
+            "algorithm": "flow matching",
+            "model": config.to_dict(),
+            "vae": encoding.vae,
+            "text": encoding.text,
+            "plan": plan.digest,
+            "seed": asked.seed,
+            "hold_out": asked.hold_out,
+        },
+    )
+
+
+def parse_checkpointing(told: str) -> Checkpointing:
+    """none, full, selective, every-N or only N. Raises UsageError for anything else."""
+    return Checkpointing.parse(f"every-{told}" if told.isdigit() else told)
+
+
+@dataclass(frozen=True)
+class Need:
+    """The dearest step of a phase on one GPU: `rows` of `tokens` tokens in one forward pass."""
+
+    phase: str
+    rows: int
+    tokens: int
+    memory: MemoryEstimate
+
+
+def needs(prepared: Prepared) -> list[Need]:
+    """What each phase needs of one rank's memory, by its largest batch. Texts are as long as the longest of the phase's
+    first step; references as large as the target."""
+    found = []
+    side = prepared.encoders.encoding.factor * prepared.config.patch_size
+    dtype: DType = "fp32" if prepared.precision.compute == torch.float32 else "bf16"
+    budget = prepared.asked.micro_tokens
+    for tables in prepared.plan.phases:
+        planned = prepared.plan.batch(tables.first)
+        told = [Prompt(sample.caption or " ") for sample in planned.samples[:64]]
+        text = max(prepared.encoders.text.count(prompt) for prompt in told)
+        best: Need | None = None
+        for stream in tables.streams:
+            image = (stream.height // side) * (stream.width // side) * (2 if stream.task == "ti2i" else 1)
+            rows = -(-stream.batch // prepared.parallel.data_world)
+            if budget is not None:
+                rows = max(1, min(rows, budget // (image + text)))
+            cost = estimate(
+                prepared.config, image + text, rows, prepared.parallel, prepared.checkpointing, dtype,
+                ema=prepared.plan.curriculum.optimizer.ema > 0,
+            )  # fmt: skip
+            if best is None or cost.total > best.memory.total:
+                best = Need(tables.phase.name, rows, image + text, cost)
+        if best is not None:
+            found.append(best)
+    return found
+
+
+def parameters(prepared: Prepared) -> int:
+    """Parameters of the model."""
+    return count(prepared.config).total
+
+
+def _text_folder(asked: Asked, run: RunFolder) -> Path:
+    """The folder of the text encoder; one of characters is written into the run's."""
+    if asked.text != CHARACTERS:
+        return Path(asked.text)
+    if not (run.text / "config.json").exists():
+        save_text(CharacterEncoder(width_of(asked.model)), run.text)
+    return run.text
+
+
+def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:
+    """Whether there is a plan of held-out samples; both are made where there is none yet."""
+    if not run.plan.exists():
+        curriculum = load(asked.curriculum)
+        if asked.learning_rate is not None:
+            curriculum = curriculum.with_rate(asked.learning_rate)
+        if asked.lake is None:
+            raise UsageError(f"{run.path} has no plan yet: say --lake, where its samples are")
+        lake = Lake.open(asked.lake, read_only=True)
+        if asked.hold_out > 0 and asked.validation_samples > 0 and not run.held_out.exists():
+            note("selecting samples to hold out")
+            reason = held_out.make_plan(
+                curriculum, lake, run.held_out, asked.hold_out, asked.validation_samples, asked.seed
+            )
+            if reason is not None:
+                note(f"no validation, since nothing is held out ({reason}); a larger --hold-out may help")
+        Plan.make(held_out.without(curriculum, asked.hold_out), lake, run.plan, asked.seed, note)
+    return run.held_out.exists()
