@@ -1,0 +1,49 @@
+"""A perceptual distance out of a reader of our own.
+
+The reports fine-tune the decoder on reconstruction and perceptual loss; the usual perceptual weights (VGG's) cannot be
+had everywhere, and the recognition network that is installed with rapidocr is ONNX, through which torch has no
+gradient. So a small character reader is trained on what the lake itself knows to be written (`glyphmill train
+vae-reader`), frozen, and two pictures are as far apart as what it sees of them, at all its scales. There is no
+adversarial term, as in the reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - what everybody calls it
+from torch import Tensor
+
+from model.reader import Reader, load_reader
+from warehouse.errors import UsageError
+
+EPS = 1e-6
+
+
+class ReadingDistance:
+    """Zhang et al. 2018 (arXiv 1801.03924), eq. 1, with all weights 1: features of each stage are normalised over
+    channels at each place; their squared differences are averaged over places, and over stages."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+
+    def __call__(self, shown: Tensor, true: Tensor) -> Tensor:
+        """Of pixels (B, 3, H, W) in -1..1; a scalar with a gradient towards `shown`."""
+        with torch.no_grad():
+            wanted = [_unit(stage) for stage in self.reader.features(true)]
+        found = [_unit(stage) for stage in self.reader.features(shown)]
+        apart = [(a - b).square().sum(1).mean() for a, b in zip(found, wanted, strict=True)]
+        return torch.stack(apart).mean()
+
+
+def reading_distance(folder: Path | None, device: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """The distance of the reader in `folder`, frozen, on `device`. Raises UsageError where there is none."""
+    if folder is None:
+        raise UsageError("a perceptual loss needs a reader: name its folder with --reader, or give --perceptual 0")
+    return ReadingDistance(load_reader(folder).to(device))
+
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features, dim=1, eps=EPS)
