@@ -23,7 +23,7 @@ def deal(shares: Float64, sizes: Int64) -> Int64:
     reaches k. That such a dealing exists is Tijdeman's theorem (The chairman assignment problem, 1980).
     """
     growth = _growth(shares, sizes)
-    counts = growth >> _BITS
+    counts = np.ascontiguousarray(growth >> _BITS)
     if shares.shape[1] > 1:
         _deal_rest(growth & (UNIT - 1), sizes - counts.sum(axis=1), counts)
     return counts
@@ -80,4 +80,4 @@ def _deal_rest(parts: Int64, places: Int64, counts: Int64) -> None:
                     heappush(ready, (deadline[item][given[item]], item))
                 else:
                     heappush(waiting, (at, item))
-    np.add.at(counts.reshape(-1), np.array(cells, np.int64), 1)
+    np.add.at(counts.ravel(), np.array(cells, np.int64), 1)  # a view: counts lie row by row

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -162,7 +162,7 @@ class Plan:
                 for at, (target, references), caption in zip(mine.tolist(), *drawn, strict=True):
                     samples[at] = PlannedSample(target, caption, references, bool(dropped[at]))
             begin += number
-        return tuple(sample for sample in samples if sample is not None)
+        return tuple(cast(list[PlannedSample], samples))
 
     def _drawn(
         self, found: PhaseTables, within: int, stream: Stream, source: int, cursor: Int64
