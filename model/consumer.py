@@ -49,6 +49,7 @@ class Consumer:
         pad_to: int = 1,
         local: bool = True,
         stall_s: float | None = None,
+        patience_s: float = 60.0,
         vae: str | None = None,
         text: str | None = None,
         opener: OpenPlan = open_plan,
@@ -58,8 +59,8 @@ class Consumer:
         `rank` of `world_size`: the data-parallel group; where several processes of a group each pull the same share
         (tensor parallel), `member` tells them apart. `prefetch`: steps fetched ahead. `pad_to`: contexts are padded to
         a multiple of so many tokens. `local` False: shards are never mapped, always pulled. `stall_s`: a batch that
-        does not come for so long raises LakeError; None waits for ever. `vae`, `text`: identities that the feed must
-        have.
+        does not come for so long raises LakeError; None waits for ever. `patience_s`: how long a server that does not
+        answer is waited for. `vae`, `text`: identities that the feed must have.
         """
         if not 0 <= rank < world_size:
             raise UsageError(f"rank {rank} is not within a world of {world_size}: ranks count from 0")
@@ -67,7 +68,7 @@ class Consumer:
             raise UsageError("prefetch is at least 0, pad_to at least 1")
         self.rank, self.world_size, self.prefetch, self.pad_to = rank, world_size, prefetch, pad_to
         self.waited_s, self.waits, self.batches, self.empty = 0.0, 0, 0, 0
-        self._door: Door = HttpDoor(store) if isinstance(store, str | Path) else store
+        self._door: Door = HttpDoor(store, patience_s) if isinstance(store, str | Path) else store
         self._fetcher = Fetcher(self._door.url if isinstance(self._door, HttpDoor) else "", local=local)
         self._plans = Plans(opener, known=[plan])
         self._expected, self._stall_s = {"vae": vae, "text": text}, stall_s
@@ -95,6 +96,12 @@ class Consumer:
     def steps(self) -> int:
         """Steps of the plan that is followed in the end."""
         return self._plans.get(self._chapters[-1]).steps
+
+    def plan(self, step: int) -> PlanLike:
+        """The plan that a step follows, as far as is known: exact for steps that `batch` has given."""
+        with self._changed:
+            chapters = self._chapters
+        return self._plans.get(at(chapters, step))
 
     def batch(self, step: int) -> LatentBatch:
         """This rank's share of a step. Steps asked for one after another are there before they are asked for.
@@ -148,11 +155,11 @@ class Consumer:
         except (ValidationError, TypeError, ValueError) as error:
             raise UsageError("this is no state of a Consumer: it must come from state_dict()") from error
         self._door.adopt(chapters, step)
+        self._step = step
         if encoding is not None:
             differences = encoding.differences(self._begun().encoding or encoding)
             if differences:
                 raise UsageError(f"the checkpoint was trained on other numbers ({'; '.join(differences)})")
-        self._step = step
         return step
 
     def close(self) -> None:
@@ -264,10 +271,9 @@ class Consumer:
             try:
                 found.update(self._fetcher.fetch(located))
             except LostError as error:
-                tries += 1
+                tries += self._door.lost(error.name, error.place, error.why)  # not where it was let go meanwhile
                 if tries > _TRIES:
                     raise LakeError(f"a shard was lost {tries} times, last: {error}") from error
-                self._door.lost(error.name, error.place, error.why)
                 fine = {key: spot for key, spot in located.spots.items() if spot.shard != error.name}
                 found.update(self._salvage(Located(fine, located.shards)))
             left = [key for key in left if key not in found and key not in absent]

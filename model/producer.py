@@ -69,7 +69,6 @@ class Producer:
         self._works: set[str] = set()
         self._stop = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
-        self._reading = threading.Lock()
 
     def stop(self) -> None:
         """Finish what is being encoded, then return from `run`."""
@@ -207,8 +206,7 @@ class Producer:
 
     def _read(self, plan: PlanLike, picture: Picture, task: Task) -> bytes | None:
         try:
-            with self._reading:  # a plan's reader belongs to one thread at a time
-                return plan.read(picture)
+            return plan.read(picture)
         except LakeError as error:
             raise LakeError(f"{task.named}: {error}") from error
 

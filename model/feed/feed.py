@@ -214,20 +214,21 @@ class Feed:
                     return found
                 self._changed.wait(rest)
 
-    def lost(self, name: str, place: Place, why: str) -> None:
-        """A consumer could not read a shard at a place, or it was damaged: what it held is encoded again."""
+    def lost(self, name: str, place: Place, why: str) -> bool:
+        """A consumer could not read a shard at a place, or it was damaged: what it held is encoded again. False: it was
+        known to be gone from there."""
         with self._changed:
             ours = self.place if place.folder == self.place.folder else place
+            if not self.store.lies(name, ours):
+                return False
             keys = self.store.lose(name, ours)
-            if ours == self.place:
-                (self.record.shards / name).unlink(missing_ok=True)
-            else:
-                self._drop.setdefault(place.folder, []).append(name)
+            self._delete(name, ours)
             if keys:
                 self._lost += len(keys)
                 self._window.again(keys)
                 self.record.note({"lost": name, "place": place.folder, "why": why, "entries": len(keys)})
             self._changed.notify_all()
+            return True
 
     # ---- the recipe --------------------------------------------------------------------------------------------------
 
@@ -332,20 +333,27 @@ class Feed:
         return fitting[: min(self.settings.most, max(fair, 8))]
 
     def _full(self) -> bool:
-        self._trim()
         budget = self.settings.budget
         return budget is not None and self.store.bytes + self._sizes.of(self._leases.tasks(), self._encoding) >= budget
 
     def _trim(self) -> None:
-        if self.settings.budget is None or self.store.bytes <= self.settings.budget:
-            return
-        for name, places in self.store.evict(self._window.wants, self.settings.budget):
-            self._evicted += 1
-            for place in places:
-                if place == self.place:
-                    (self.record.shards / name).unlink(missing_ok=True)
-                else:
-                    self._drop.setdefault(place.folder, []).append(name)
+        """Keep to the budget: first goes what the window does not need, then what only later steps of it need, which is
+        encoded again in time. What the slowest consumer's step needs stays, whatever it takes."""
+        budget = self.settings.budget
+        for needed in (self._window.wants, self._window.wants_now):
+            if budget is None or self.store.bytes <= budget:
+                return
+            for name, places, keys in self.store.evict(needed, budget):
+                self._evicted += 1
+                self._window.again(keys)
+                for place in places:
+                    self._delete(name, place)
+
+    def _delete(self, name: str, place: Place) -> None:
+        if place == self.place:
+            (self.record.shards / name).unlink(missing_ok=True)
+        else:
+            self._drop.setdefault(place.folder, []).append(name)
 
     def _expire(self) -> None:
         silent = time.monotonic() - 2 * self.settings.lease_s

@@ -43,8 +43,7 @@ def open_plan(folder: Path) -> PlanLike:
     """The plan in a folder. Raises UsageError where there is none."""
     from model.plan import Plan
 
-    plan: PlanLike = Plan.open(folder)
-    return plan
+    return Plan.open(folder)
 
 
 class Plans:

@@ -115,6 +115,10 @@ class Store:
             ShardAt(held.manifest.dtype, tuple(held.places)),
         )
 
+    def lies(self, name: str, place: Place) -> bool:
+        """Whether a shard is known to be at a place."""
+        return name in self._shards and place in self._shards[name].places
+
     def lose(self, name: str, place: Place | None = None) -> list[str]:
         """A shard is no longer at a place, or nowhere. Gives the keys that are gone with its last place."""
         held = self._shards.get(name)
@@ -138,14 +142,13 @@ class Store:
                 held = self._shards[self._spots[key][0]]
                 held.wanted = max(held.wanted, step)
 
-    def evict(self, needed: Callable[[str], bool], down_to: int) -> list[tuple[str, list[Place]]]:
+    def evict(self, needed: Callable[[str], bool], down_to: int) -> list[tuple[str, list[Place], list[str]]]:
         """Let go of shards none of whose entries is needed, those longest out of use first, until the store holds at
-        most `down_to` bytes. Shards that tell only what is absent cost nothing and stay. Gives names and places."""
+        most `down_to` bytes. Shards that tell what is absent stay. Gives names, places and keys."""
         gone = []
         for name, held in sorted(self._shards.items(), key=lambda item: (item[1].wanted, item[0])):
             if self.bytes <= down_to:
                 break
             if held.keys and not held.manifest.absent and not any(needed(key) for key in held.keys):
-                gone.append((name, held.places))
-                self.lose(name)
+                gone.append((name, held.places, self.lose(name)))
         return gone

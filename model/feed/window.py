@@ -77,6 +77,10 @@ class Window:
     def wants(self, key: str) -> bool:
         return self._wanted[key] > 0
 
+    def wants_now(self, key: str) -> bool:
+        """Whether the slowest consumer's very step needs it."""
+        return self.floor is not None and key in self._steps.get(self.floor, {})
+
     def again(self, keys: Sequence[str]) -> None:
         """These entries are gone from the store: they are to be made again wherever they are needed."""
         for step, tasks in self._steps.items():
