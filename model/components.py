@@ -94,7 +94,7 @@ def save(components: Components, folder: Path) -> None:
             save_mmdit(components.mmdit, building / TRANSFORMER)
             save_vae(components.vae, building / VAE)
             save_schedule(components.schedule, building / SCHEDULER)
-            save_text(components.text, building / TEXT)
+            save_text(components.text, building / TEXT, aside=building)
             index = json.dumps(_index(components), indent=2) + "\n"
             (building / INDEX).write_text(index, encoding="utf-8")
             sync(building / INDEX)

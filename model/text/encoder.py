@@ -55,31 +55,50 @@ def padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True), lengths
 
 
-def save_text(encoder: TextEncoder, folder: Path) -> None:
-    """Write an encoder into `folder` (a checkpoint's `text_encoder`), so that `load_text` gives it again."""
+def save_text(encoder: TextEncoder, folder: Path, *, aside: Path | None = None) -> None:
+    """Write an encoder into `folder` (a checkpoint's `text_encoder`), so that `load_text` gives it again.
+
+    `aside`: where a Qwen encoder's tokenizer/ and processor/ go, `folder` itself if None. Raises UsageError for an
+    encoder of another kind.
+    """
     if isinstance(encoder, CharacterEncoder):
         told: dict[str, Any] = {"_class_name": CHARACTERS, "_note": NOTE}
         told |= {"width": encoder.width, "seed": encoder.seed, "limit": encoder.limit}
         with replacing(folder / FILE) as path:
             path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         return
-    raise UsageError(f"{type(encoder).__name__} cannot be saved as a folder")
+    from model.text.qwen import QwenEncoder
+    from model.text.saving import save_qwen
+
+    if not isinstance(encoder, QwenEncoder):
+        raise UsageError(f"{type(encoder).__name__} cannot be saved as a folder")
+    save_qwen(encoder, folder, aside or folder)
 
 
 def pipeline_parts(encoder: TextEncoder) -> dict[str, tuple[str | None, str | None]]:
     """What a model_index.json says of it: (library, class) of text_encoder, tokenizer and, for editing, processor."""
-    return {FOLDER: (None, None), "tokenizer": (None, None)}
+    if isinstance(encoder, CharacterEncoder):
+        return {FOLDER: (None, None), "tokenizer": (None, None)}
+    from model.text.qwen import QwenEncoder
+
+    if not isinstance(encoder, QwenEncoder):
+        raise UsageError(f"{type(encoder).__name__} cannot be saved as a folder")
+    return {part: ("transformers", name) for part, name in encoder.classes.items()}
 
 
 def load_text(folder: Path, *, device: str | None = None) -> TextEncoder:
-    """The encoder of a checkpoint folder or of its `text_encoder` folder. `device`: for weights; a GPU if there is one.
+    """The encoder of a checkpoint folder or of its `text_encoder` folder: ours of characters, Qwen2.5-VL or Qwen3-VL.
 
-    Raises UsageError where there is none or it is of a kind that is not known.
+    `device`: for weights; a GPU if there is one. Raises UsageError where there is none or it is of another kind.
     """
     place = folder / FOLDER if (folder / FOLDER).is_dir() else folder
     told = _settings(place / FILE)
     if told.get("_class_name") == CHARACTERS:
         return _characters(told, place)
+    if "model_type" in told:
+        from model.text.qwen import QwenEncoder
+
+        return QwenEncoder(place, device=device)
     raise UsageError(f"no text encoder at {place}: its {FILE} names no kind that is known here")
 
 
