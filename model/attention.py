@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.attention.varlen import varlen_attn
 
+from model.fused import rms_norm
 from model.rope import rotate
 
-EPSILON = 1e-6
 HALVES = (torch.float16, torch.bfloat16)
 
 
@@ -97,12 +97,6 @@ def _attend_ragged(query: Tensor, key: Tensor, value: Tensor, queries: Ragged, k
     assert isinstance(found, Tensor)  # a tuple only where more was asked for
     whole = found.new_zeros(query.shape[0] * query.shape[1], *query.shape[2:])
     return whole.index_copy(0, queries.places, found).view(query.shape)
-
-
-def rms_norm(x: Tensor, weight: Tensor) -> Tensor:
-    """x / sqrt(mean(x^2) + 1e-6) * weight over the last axis, in float32 or wider; the result has the type of `x`."""
-    wide = torch.promote_types(x.dtype, torch.float32)
-    return functional.rms_norm(x.to(wide), weight.shape, weight.to(wide), EPSILON).to(x.dtype)
 
 
 class RMSNorm(nn.Module):

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.attention import EPSILON, JointAttention, Padding, RMSNorm, padding_of
+from model.attention import JointAttention, Padding, RMSNorm, padding_of
 from model.config import MMDiTConfig
+from model.fused import modulated
 from model.packing import Grid, pack_rows, unpack
 from model.rope import RopeTables
 
@@ -117,11 +118,6 @@ class Mlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mixed: Tensor = self.net[2](self.net[0](x))
         return mixed
-
-
-def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """LayerNorm(x) * (1 + scale) + shift; the norm has no weights and epsilon 1e-6."""
-    return torch.addcmul(shift, functional.layer_norm(x, x.shape[-1:], eps=EPSILON), 1 + scale)
 
 
 def modulation(linear: nn.Module, condition: Tensor, reference: Tensor | None) -> tuple[Tensor, ...]:

@@ -10,13 +10,13 @@ Call in this order: model, weights, `parallelize`, and only then optimizer and a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import Replicate, distribute_module
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
@@ -28,8 +28,9 @@ from torch.distributed.tensor.parallel import (
 from torch.nn import functional
 
 from model.activation_checkpointing import checkpoint_activations
-from model.attention import RMSNorm, rms_norm
+from model.attention import RMSNorm
 from model.config import MMDiTConfig
+from model.fused import rms_norm
 from model.mmdit import MMDiT
 from model.parallel_config import Checkpointing, ParallelConfig
 from model.ranks import together, world
@@ -94,6 +95,14 @@ def shard(model: MMDiT, mesh: DeviceMesh, compute: torch.dtype | None) -> None:
         # The last block is needed again at once, by the backward pass: not let go of in between
         fully_shard(block, mesh=mesh, mp_policy=policy, reshard_after_forward=block is not blocks[-1])
     fully_shard(model, mesh=mesh, mp_policy=policy)
+
+    def let_go(*_: object) -> None:
+        """Without a backward pass what stays gathered would stay for good, and not see a change of the weights."""
+        if not torch.is_grad_enabled():
+            cast(FSDPModule, blocks[-1]).reshard()
+            cast(FSDPModule, model).reshard()
+
+    model.register_forward_hook(let_go)
 
 
 def tensor_parallel(model: MMDiT, mesh: DeviceMesh, parallel: ParallelConfig) -> None:

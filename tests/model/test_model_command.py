@@ -91,9 +91,7 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(run: Path, tmp_p
     out = tmp_path / "out"
     assert "has no checkpoint of step 15; it has 10, 20" in refused("model", "export", run, "--out", out, "--step", 15)
     assert "there is no folder" in refused("model", "export", tmp_path / "nothing", "--out", out)
-    assert "neither checkpoints of a training" in refused(
-        "model", "export", tmp_path / "run/text_encoder", "--out", out
-    )
+    assert "neither checkpoints of a training" in refused("model", "export", tmp_path, "--out", out)
     other = random_vae(VAE)
     torch.nn.init.ones_(other.quant_conv.weight)
     save_vae(other, tmp_path / "other")
