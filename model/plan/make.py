@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import duckdb
 import numpy as np
 
 from model.curriculum.schema import Curriculum, Phase, Source
@@ -67,9 +68,11 @@ def make(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Note
 
 
 def _fill(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Note) -> None:
-    made = _select_all(curriculum, lake, folder, note)
-    snapshots = {held.snapshot for held in made.held.values()}
-    if len(snapshots) > 1:
+    with lake.connect(read_only=True) as con:
+        con.execute("BEGIN")  # one snapshot for every query
+        snapshot = lake.snapshot(con)
+        made = _select_all(con, curriculum, lake, folder, note)
+    if any(held.snapshot != snapshot for held in made.held.values()):
         raise LakeError("the lake was written to while the plan was made: make it again")
     shutil.rmtree(folder / "making", ignore_errors=True)
     opened: dict[str, Selection] = {}
@@ -94,7 +97,7 @@ def _fill(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Not
         "name": curriculum.name,
         "seed": seed,
         "lake": str(lake.root),
-        "snapshot": snapshots.pop(),
+        "snapshot": snapshot,
         "digest": _digest(curriculum, seed, made),
         "curriculum": to_dict(curriculum),
         "held": [held.to_dict() for held in made.held.values()],
@@ -103,7 +106,7 @@ def _fill(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Not
     (folder / MAIN).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def _select_all(curriculum: Curriculum, lake: Lake, folder: Path, note: Note) -> Made:
+def _select_all(con: duckdb.DuckDBPyConnection, curriculum: Curriculum, lake: Lake, folder: Path, note: Note) -> Made:
     known: dict[Query, str] = {}
     held: dict[str, Held] = {}
     uses: list[dict[tuple[int, int, str], str]] = []
@@ -116,7 +119,7 @@ def _select_all(curriculum: Curriculum, lake: Lake, folder: Path, note: Note) ->
                     if query not in known:
                         name = _name(source, held)
                         note(f"phase {phase.name}: selecting {source.name}")
-                        held[name] = _held(curriculum, lake, folder, phase, source, query, name)
+                        held[name] = _held(con, curriculum, lake, folder, phase, source, query, name)
                         known[query] = name
                     used[segment, number, source.name] = known[query]
         uses.append(used)
@@ -124,10 +127,17 @@ def _select_all(curriculum: Curriculum, lake: Lake, folder: Path, note: Note) ->
 
 
 def _held(
-    curriculum: Curriculum, lake: Lake, folder: Path, phase: Phase, source: Source, query: Query, name: str
+    con: duckdb.DuckDBPyConnection,
+    curriculum: Curriculum,
+    lake: Lake,
+    folder: Path,
+    phase: Phase,
+    source: Source,
+    query: Query,
+    name: str,
 ) -> Held:
     try:
-        return select(lake, folder, name, query, curriculum.buckets, curriculum.on_missing_caption)
+        return select(con, lake, folder, name, query, curriculum.buckets, curriculum.on_missing_caption)
     except UsageError as error:
         raise UsageError(f"phase {phase.name}, source {source.name}: {error}") from error
 

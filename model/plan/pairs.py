@@ -45,7 +45,7 @@ def write_pairs(
     bucket = "c.bucket::VARCHAR" if "bucket" in columns else nearest_sql("h.width", "h.height", buckets)
     sizes = "" if "bucket" in columns else "LEFT JOIN lake.signals_header h ON h.image_id = e.target_id"
     con.execute(
-        f"""CREATE TEMP TABLE asked AS
+        f"""CREATE OR REPLACE TEMP TABLE asked AS
         SELECT e.pair_id, e.target_id, e.reference_ids, e.instruction_en, e.instruction_zh, {weight} AS weight,
             coalesce({bucket}, 'unknown') AS bucket, ({usable}) AS usable
         FROM ({sql}\n) c JOIN lake.edits e USING (pair_id) {sizes}
@@ -53,7 +53,7 @@ def write_pairs(
         QUALIFY row_number() OVER (PARTITION BY e.pair_id ORDER BY e.source, e.batch, e.uri, e."row") = 1"""
     )
     con.execute(
-        """CREATE TEMP TABLE pairs AS
+        """CREATE OR REPLACE TEMP TABLE pairs AS
         WITH parts AS (SELECT pair_id, unnest(list_append(reference_ids, target_id)) AS image_id FROM asked),
         broken AS (SELECT DISTINCT pair_id FROM parts WHERE image_id IS NULL
             OR image_id NOT IN (SELECT image_id FROM lake.shard_index))

@@ -57,23 +57,30 @@ class Held:
         return Pairs(self.name, plan / PAIRS / self.name, self.buckets, self.kinds, self.pictures_of)
 
 
-def select(lake: Lake, plan: Path, name: str, query: Query, buckets: tuple[str, ...], missing: OnMissing) -> Held:
-    """Run a query into a plan's folder. Raises UsageError: it gives nothing, does not fit, or `missing` is "error" and
-    a sample has no caption."""
+def select(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    plan: Path,
+    name: str,
+    query: Query,
+    buckets: tuple[str, ...],
+    missing: OnMissing,
+) -> Held:
+    """Run a query into a plan's folder; `con` is a connection to the lake. Raises UsageError: it gives nothing, does
+    not fit, or `missing` is "error" and a sample has no caption."""
     if query.task == "ti2i":
-        return _select_pairs(lake, plan, name, query, buckets, missing)
-    with lake.connect(read_only=True) as con:
-        has_kind = query.captions_sql is not None and "kind" in _columns(con, query.captions_sql, "captions_sql")
-        captions = captions_of(con, query, has_kind)
-        columns = _columns(con, query.sql, "the query")
-        if "image_id" not in columns:
-            raise UsageError(f"its query must give image_id, it gives {', '.join(columns)}")
-        stored = (
-            f"SELECT DISTINCT image_id::VARCHAR AS image_id FROM ({query.sql}\n) "
-            "WHERE image_id IN (SELECT image_id FROM lake.shard_index)"
-        )
-        lacking = f"FROM ({stored}) WHERE image_id NOT IN (SELECT image_id FROM ({captions}\n) WHERE image_id NOTNULL)"
-        uncaptioned = _refuse_missing(con, f"SELECT count(*), min(image_id) {lacking}", query, missing, "image")
+        return _select_pairs(con, lake, plan, name, query, buckets, missing)
+    has_kind = query.captions_sql is not None and "kind" in _columns(con, query.captions_sql, "captions_sql")
+    captions = captions_of(con, query, has_kind)
+    columns = _columns(con, query.sql, "the query")
+    if "image_id" not in columns:
+        raise UsageError(f"its query must give image_id, it gives {', '.join(columns)}")
+    stored = (
+        f"SELECT DISTINCT image_id::VARCHAR AS image_id FROM ({query.sql}\n) "
+        "WHERE image_id IN (SELECT image_id FROM lake.shard_index)"
+    )
+    lacking = f"FROM ({stored}) WHERE image_id NOT IN (SELECT image_id FROM ({captions}\n) WHERE image_id NOTNULL)"
+    uncaptioned = _refuse_missing(con, f"SELECT count(*), min(image_id) {lacking}", query, missing, "image")
     sql = query.sql
     if uncaptioned:
         sql = f"SELECT * FROM ({sql}\n) WHERE image_id IN (SELECT image_id FROM ({captions}\n))"
@@ -97,22 +104,27 @@ def select(lake: Lake, plan: Path, name: str, query: Query, buckets: tuple[str, 
 
 
 def _select_pairs(
-    lake: Lake, plan: Path, name: str, query: Query, buckets: tuple[str, ...], missing: OnMissing
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    plan: Path,
+    name: str,
+    query: Query,
+    buckets: tuple[str, ...],
+    missing: OnMissing,
 ) -> Held:
-    with lake.connect(read_only=True) as con:
-        columns = _columns(con, query.sql, "the query")
-        if "pair_id" not in columns:
-            raise UsageError(f"its query must give pair_id (of the table edits), it gives {', '.join(columns)}")
-        folder = plan / PAIRS / name
-        folder.mkdir(parents=True)
-        asked = _usable(query)
-        pictures = (
-            "SELECT DISTINCT image_id, '1:1' AS bucket FROM (SELECT unnest(list_append(reference_ids, target_id)) AS "
-            f"image_id FROM lake.edits WHERE status = 'ok' AND pair_id IN (SELECT pair_id FROM ({query.sql}\n)))"
-        )
-        told = f"FROM lake.edits WHERE pair_id IN (SELECT pair_id FROM ({query.sql}\n)) AND status = 'ok'"
-        count = f"SELECT count(DISTINCT pair_id), min(pair_id) {told} AND NOT ({asked})"
-        uncaptioned = _refuse_missing(con, count, query, missing, "edit pair")
+    columns = _columns(con, query.sql, "the query")
+    if "pair_id" not in columns:
+        raise UsageError(f"its query must give pair_id (of the table edits), it gives {', '.join(columns)}")
+    folder = plan / PAIRS / name
+    folder.mkdir(parents=True)
+    asked = _usable(query)
+    pictures = (
+        "SELECT DISTINCT image_id, '1:1' AS bucket FROM (SELECT unnest(list_append(reference_ids, target_id)) AS "
+        f"image_id FROM lake.edits WHERE status = 'ok' AND pair_id IN (SELECT pair_id FROM ({query.sql}\n)))"
+    )
+    told = f"FROM lake.edits WHERE pair_id IN (SELECT pair_id FROM ({query.sql}\n)) AND status = 'ok'"
+    count = f"SELECT count(DISTINCT pair_id), min(pair_id) {told} AND NOT ({asked})"
+    uncaptioned = _refuse_missing(con, count, query, missing, "edit pair")
     none = "SELECT NULL::VARCHAR AS image_id, NULL::VARCHAR AS text WHERE false"
     try:
         found = select_images(lake, pictures, plan / "making", captions_sql=none, buckets=buckets)
@@ -120,8 +132,7 @@ def _select_pairs(
         raise UsageError(str(error).replace("no image fits", "no edit pair fits")) from error
     images = f"{name}-pictures"
     selection = Selection(_moved(found, plan, images))
-    with lake.connect(read_only=True) as con:
-        ranges, counts, digest = write_pairs(con, folder, query.sql, asked, query.kinds, selection, buckets)
+    ranges, counts, digest = write_pairs(con, folder, query.sql, asked, query.kinds, selection, buckets)
     weights = np.fromfile(folder / "weight", "<f4")
     _weigh(folder, weights, ranges)
     return Held(
