@@ -86,6 +86,9 @@ SampleOption = Annotated[int, typer.Option("--sample-every", min=0, help="Sample
 LogOption = Annotated[
     int, typer.Option("--log-every", min=1, help="Metrics are written together.", rich_help_panel=WHEN)
 ]
+BoardOption = Annotated[
+    bool, typer.Option("--tensorboard/--no-tensorboard", help="Its events, too.", rich_help_panel=WHEN)
+]
 KeepOption = Annotated[int, typer.Option("--keep", min=1, help="Newest checkpoints that stay.", rich_help_panel=WHEN)]
 KeepEveryOption = Annotated[
     int | None, typer.Option("--keep-every", min=1, help="Multiples that stay too.", rich_help_panel=WHEN)
@@ -142,6 +145,7 @@ def pretrain(
     validate_every: ValidateOption = 500,
     sample_every: SampleOption = 500,
     log_every: LogOption = 10,
+    tensorboard: BoardOption = True,
     keep: KeepOption = 3,
     keep_every: KeepEveryOption = None,
     until: UntilOption = None,
@@ -175,7 +179,7 @@ def pretrain(
     )  # fmt: skip
     course = Course(
         save_every, validate_every, sample_every, log_every, keep, keep_every, producers, store,
-        read_prompts(prompts) if prompts else (), compile=compile_blocks, until=until,
+        read_prompts(prompts) if prompts else (), tensorboard=tensorboard, compile=compile_blocks, until=until,
     )  # fmt: skip
     with ExitStack() as stack:
         ranks = stack.enter_context(joined(device))
@@ -216,7 +220,9 @@ def _tell(prepared: Prepared, needs: list[Need], count: int, done: int, quiet: b
         f"activation checkpointing {prepared.checkpointing}"
     )
     for need in needs:
+        held = need.memory.parameters + need.memory.gradients + need.memory.optimizer + need.memory.ema
         typer.echo(
-            f"  {need.phase}: {need.memory.total / 1e9:.2f} GB a rank for {need.rows} x {need.tokens} tokens "
-            f"({', '.join(' '.join(line.split()) for line in need.memory.lines()[:-1])})"
+            f"  {need.phase}: about {need.memory.total / 1e9:.3g} GB of memory for {need.rows} x {need.tokens} tokens at once"
+            f" on each rank: weights, gradients, moments {held / 1e9:.3g}, activations "
+            f"{need.memory.activations / 1e9:.3g}, comes and goes {need.memory.working / 1e9:.3g}"
         )

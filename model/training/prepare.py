@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -11,6 +12,7 @@ import torch
 
 from model.config import MMDiTConfig
 from model.curriculum.load import load
+from model.curriculum.schema import Curriculum
 from model.feed.encoders import Encoders, load_encoders
 from model.memory import DType, MemoryEstimate, count, estimate
 from model.parallel_config import Checkpointing, ParallelConfig
@@ -171,14 +173,17 @@ def _text_folder(asked: Asked, run: RunFolder) -> Path:
 
 def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:
     """Whether there is a plan of held-out samples; both are made where there is none yet."""
-    if not run.plan.exists():
-        curriculum = load(asked.curriculum)
-        if asked.learning_rate is not None:
-            curriculum = curriculum.with_rate(asked.learning_rate)
+    curriculum = load(asked.curriculum)
+    if asked.learning_rate is not None:
+        curriculum = curriculum.with_rate(asked.learning_rate)
+    if run.plan.exists():
+        _refuse_other_curriculum(asked, curriculum, run)
+    else:
         if asked.lake is None:
             raise UsageError(f"{run.path} has no plan yet: say --lake, where its samples are")
         lake = Lake.open(asked.lake, read_only=True)
-        if asked.hold_out > 0 and asked.validation_samples > 0 and not run.held_out.exists():
+        shutil.rmtree(run.held_out, ignore_errors=True)  # of an attempt that did not come to its plan
+        if asked.hold_out > 0 and asked.validation_samples > 0:
             note("selecting samples to hold out")
             reason = held_out.make_plan(
                 curriculum, lake, run.held_out, asked.hold_out, asked.validation_samples, asked.seed
@@ -187,3 +192,13 @@ def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:
                 note(f"no validation, since nothing is held out ({reason}); a larger --hold-out may help")
         Plan.make(held_out.without(curriculum, asked.hold_out), lake, run.plan, asked.seed, note)
     return run.held_out.exists()
+
+
+def _refuse_other_curriculum(asked: Asked, curriculum: Curriculum, run: RunFolder) -> None:
+    there = Plan.open(run.plan).curriculum
+    if held_out.without(curriculum, asked.hold_out).digest != there.digest:
+        raise UsageError(
+            f"{run.plan} was made of another curriculum ({there.name}) than {asked.curriculum} is now, or with another "
+            "--hold-out or --learning-rate: ask for what it was made with, or train into another folder (a recipe is "
+            "changed by `glyphmill train change`)"
+        )
