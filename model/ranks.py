@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import Callable
 from typing import TypeVar
 
-import torch
 import torch.distributed as dist
 
 from warehouse.errors import GlyphmillError
@@ -27,28 +23,6 @@ def rank() -> int:
 
 def world() -> int:
     return dist.get_world_size() if together() else 1
-
-
-def local_rank() -> int:
-    """Which of its machine's GPUs this rank takes; 0 where torchrun did not start it."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
-
-
-@contextmanager
-def process_group(device: torch.device, timeout: timedelta = timedelta(minutes=10)) -> Iterator[None]:
-    """Joins the ranks that torchrun started and leaves them at the end: gloo between CPUs, NCCL between GPUs. Nothing
-    happens where torchrun did not start this process, or it has joined already. `timeout`: how long a rank waits for
-    the others before it fails."""
-    if together() or "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
-        yield
-        return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=timeout)
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
 
 
 def on_first(work: Callable[[], T]) -> T:

@@ -1,5 +1,5 @@
-"""Tensor parallelism, FSDP2 and both against one process, on four gloo ranks that torchrun starts once for all tests;
-and checkpoints that cross from one layout to another."""
+"""Tensor parallelism, FSDP2 and both against one process, on four gloo ranks that are started once for all tests; and
+checkpoints that cross from one layout to another. The same under torchrun, and in more layouts, is soak."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,11 @@ SWIGLU = Job("one-swiglu", mlp="swiglu", steps=2)
 VARIANTS = [
     replace(SWIGLU, name="whole-modulation", tp=2, modulation="replicated", ac="full"),
     replace(SWIGLU, name="hybrid", fsdp=2, replicate=2, ac="every-2"),
-    replace(SWIGLU, name="selective", tp=2, fsdp=2, ac="selective"),
+    replace(SWIGLU, name="selective", tp=2, ac="selective"),
 ]
 SINGLE = Job("one-fp32", dtype="fp32", steps=5)
 SINGLES = [replace(SINGLE, name=f"{job.name}-fp32", tp=job.tp, fsdp=job.fsdp) for job in LAYOUTS]
+QUICK = [job for job in SINGLES if job.layout.world == 2]
 RESUMED = [
     Job("again", tp=2, fsdp=2, steps=14),
     Job("on-fsdp2", fsdp=2, steps=14),
@@ -51,15 +53,14 @@ RESUMED = [
 ]
 
 
-def run(folder: Path, jobs: list[Job]) -> Seen:
+def run(folder: Path, jobs: list[Job], launcher: Sequence[str] = ()) -> Seen:
     """What rank 0 noted of each job."""
     folder.mkdir()
     (folder / "jobs.json").write_text(json.dumps([asdict(job) for job in jobs]))
     worker = Path(__file__).with_name("parallel_worker.py")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4"]
     environment = os.environ | {"PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [*torchrun, str(worker), str(folder)],
+        [sys.executable, *launcher, str(worker), str(folder)],
         env=environment,
         start_new_session=True,
         stdout=subprocess.PIPE,
@@ -83,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def seen(folder: Path) -> Seen:
     runs, checkpoint = folder / "run", folder / "run" / "step-000000010"
-    jobs = [ONE, *(replace(job, folder=str(runs)) for job in LAYOUTS), SWIGLU, *VARIANTS, SINGLE, *SINGLES]
+    jobs = [ONE, *(replace(job, folder=str(runs)) for job in LAYOUTS), SWIGLU, *VARIANTS, SINGLE, *QUICK]
     return run(folder / "jobs", [*jobs, *(replace(job, resume=str(checkpoint)) for job in RESUMED)])
 
 
@@ -104,6 +105,7 @@ def test_every_layout_is_the_single_process(seen: Seen, name: str) -> None:
     assert gap(one["losses"], other["losses"]) < 1e-9
     assert norms_gap(one["norms"], other["norms"]) < 1e-9
     assert gap(one["clipped"], other["clipped"]) < 1e-9
+    assert gap(one["looks"], other["looks"]) < 1e-9
     for key in ("weights", "average"):
         assert all(gap(weight, other[key][n]) < 1e-9 for n, weight in one[key].items())
 
@@ -115,7 +117,7 @@ def test_whole_modulation_hybrid_sharding_and_forgetting_change_nothing(seen: Se
     assert norms_gap(one["norms"], other["norms"]) < 1e-9
 
 
-@pytest.mark.parametrize("name", [job.name for job in SINGLES])
+@pytest.mark.parametrize("name", [job.name for job in QUICK])
 def test_single_precision_stays_close(seen: Seen, name: str) -> None:
     one, other = seen["one-fp32"], seen[name]
     assert norms_gap(one["norms"][:1], other["norms"][:1]) < 1e-5
@@ -169,3 +171,18 @@ def test_heads_that_cannot_be_split_are_told() -> None:
 def test_ranks_that_were_not_started_are_told() -> None:
     with pytest.raises(UsageError, match=r"1 ranks were started, but tp 2 .* torchrun --nproc-per-node 2"):
         parallelize(make_model(ONE), ParallelConfig(tp=2))
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("GLYPHMILL_SOAK"), reason="eleven trainings under torchrun: make soak")
+def test_torchrun_starts_it_too(folder: Path) -> None:
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4")
+    forgetful = [replace(job, name=f"{job.name}-full", ac="full", save=None) for job in LAYOUTS]
+    long = [replace(job, steps=20) for job in (SINGLE, *SINGLES)]
+    seen = run(folder / "soak", [ONE, *forgetful, *long], torchrun)
+    for job in forgetful:
+        assert gap(seen["one"]["losses"], seen[job.name]["losses"]) < 1e-9
+        assert norms_gap(seen["one"]["norms"], seen[job.name]["norms"]) < 1e-9
+    for job in SINGLES:
+        assert norms_gap(seen["one-fp32"]["norms"][:1], seen[job.name]["norms"][:1]) < 1e-5
+        assert gap(seen["one-fp32"]["losses"], seen[job.name]["losses"]) < 1e-4
