@@ -20,14 +20,16 @@ from typing import Any
 
 import torch
 
+from model.config import MMDiTConfig
 from model.layout import LAYOUT, load_mmdit, public_config, save_mmdit
 from model.mmdit import MMDiT
 from model.schedule import CLASS, ScheduleConfig, load_schedule, save_schedule
 from model.text.encoder import FOLDER as TEXT
 from model.text.encoder import TextEncoder, load_text, pipeline_parts, save_text
 from model.vae_base import Vae
-from model.vae_loading import identity, load_vae, save_vae
-from model.weights import refuse_existing
+from model.vae_loading import config_from, identity, load_vae, save_vae
+from model.vae_loading import read_config as read_vae_config
+from model.weights import read_config, refuse_existing
 from warehouse.errors import UsageError
 from warehouse.files import sync, told
 
@@ -109,11 +111,7 @@ def save(components: Components, folder: Path) -> None:
 
 def load(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Components:
     """Read a folder of `save`, or a published one. Raises UsageError, one line, for what is missing or does not fit."""
-    if not folder.is_dir():
-        raise UsageError(f"no model at {folder}: name a checkpoint folder, which holds {TRANSFORMER}/ and {VAE}/")
-    lacking = [part for part in (TRANSFORMER, VAE, SCHEDULER, TEXT) if not (folder / part).is_dir()]
-    if lacking:
-        raise UsageError(f"{folder} is no whole checkpoint: it lacks {', '.join(lacking)}")
+    _whole(folder)
     parts = Components(
         load_mmdit(folder / TRANSFORMER).eval().requires_grad_(False),
         load_vae(folder / VAE).eval().requires_grad_(False),
@@ -121,6 +119,21 @@ def load(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None = None)
         load_schedule(folder / SCHEDULER),
     )
     return parts.on(device, dtype)
+
+
+def multiple_of(folder: Path) -> int:
+    """What a picture's sides must be multiples of, pixels, told by the configurations alone. Raises UsageError."""
+    _whole(folder)
+    config = config_from(read_vae_config(folder / VAE), str(folder / VAE))
+    return config.spatial_factor * MMDiTConfig.from_dict(read_config(folder / TRANSFORMER)).patch_size
+
+
+def _whole(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UsageError(f"no model at {folder}: name a checkpoint folder, which holds {TRANSFORMER}/ and {VAE}/")
+    lacking = [part for part in (TRANSFORMER, VAE, SCHEDULER, TEXT) if not (folder / part).is_dir()]
+    if lacking:
+        raise UsageError(f"{folder} is no whole checkpoint: it lacks {', '.join(lacking)}")
 
 
 def _index(components: Components) -> dict[str, Any]:

@@ -1,23 +1,27 @@
-"""Prompts and pictures from files, and the pictures of a run back into files, with a contact sheet."""
+"""Prompts and pictures from files; the pictures of a run into files, each once, and a contact sheet."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from xxhash import xxh3_64
 
 from model.curriculum.sizes import size
 from model.generate import Settings, Wish
+from model.schedule import ScheduleConfig
 from model.text.prompt import Pixels, as_pixels
 from warehouse.errors import UsageError
 from warehouse.files import replacing, told
 
 SHEET = "sheet.png"
 NATIVE = 1328  # the side of Qwen-Image's sizes
+TILE = 384  # pixels of a sheet's picture's longer side, at most
 GAP = 2  # white pixels between the pictures of a sheet
 _PIXELS = re.compile(r"(\d+)x(\d+)")
 _SHAPE = re.compile(r"([\d.]+:[\d.]+)(?:@(\d+))?")
@@ -73,56 +77,110 @@ def read_picture(path: Path) -> Pixels:
     return as_pixels(Image.alpha_composite(white, upright))
 
 
-def refuse_finished(out: Path) -> None:
-    """Raises UsageError where `out` is there already and holds something: pictures are never overwritten."""
-    if out.suffix == ".png":
-        if out.exists():
-            raise UsageError(f"{out} exists already: name another file")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists already and is not empty: name another folder")
+@dataclass(frozen=True)
+class Album:
+    """Where pictures go: `out` is a folder, or the .png of the contact sheet alone. `columns`: pictures of a prompt.
 
-
-def save_all(
-    out: Path, wishes: Sequence[Wish], pictures: Sequence[Pixels], settings: Settings, *, columns: int, model: Path
-) -> None:
-    """Each picture as PROMPT-NUMBER.png with what it was made of in its metadata, and the contact sheet, last.
-
-    `out` may be the .png of the sheet alone. `columns`: pictures of each prompt, which stand side by side.
+    A picture is PROMPT-NUMBER.png and its metadata tell all that it was made of, so that a run that was stopped goes on
+    where it was: pictures that are there and say the same are kept.
     """
-    sheet = out if out.suffix == ".png" else out / SHEET
-    texts = list(dict.fromkeys(wish.prompt.text for wish in wishes))
-    with told(f"writing {out}"):
-        if out.suffix != ".png":
-            width = len(str(max(0, len(pictures) // columns - 1)))
-            for place, (wish, picture) in enumerate(zip(wishes, pictures, strict=True)):
-                name = f"{place // columns:0{max(3, width)}d}-{wish.number:03d}.png"
-                _write(out / name, picture, facts(wish, settings, model))
-        _write(sheet, contact_sheet(pictures, columns), {"prompts": json.dumps(texts, ensure_ascii=False)})
+
+    out: Path
+    columns: int
+    settings: Settings
+    model: str
+
+    @property
+    def sheet(self) -> Path:
+        return self.out if self._alone else self.out / SHEET
+
+    @property
+    def _alone(self) -> bool:
+        return self.out.suffix == ".png"
+
+    def path(self, place: int) -> Path:
+        """Of picture number `place` of all, prompt after prompt."""
+        return self.out / f"{place // self.columns:03d}-{place % self.columns:03d}.png"
+
+    def finished(self, wishes: Sequence[Wish]) -> dict[int, Pixels]:
+        """Pictures that are there already, by place. Raises UsageError where something else is: it is not touched."""
+        if not self.out.exists():
+            return {}
+        if self._alone:
+            raise UsageError(f"{self.out} exists already: name another file")
+        paths = {self.path(place): place for place in range(len(wishes))}
+        found = {}
+        for path in sorted(self.out.iterdir()) if self.out.is_dir() else [self.out]:
+            if path == self.sheet or path.suffix == ".tmp":
+                continue
+            place = paths.get(path)
+            picture = None if place is None else _if_of(path, self.facts(wishes[place]))
+            if place is None or picture is None:
+                raise UsageError(f"{path} exists already and is of something else: name another --out")
+            found[place] = picture
+        return found
+
+    def write(self, place: int, wish: Wish, picture: Pixels) -> None:
+        if not self._alone:
+            with told(f"writing {self.out}"):
+                _write(self.path(place), picture, self.facts(wish))
+
+    def finish(self, pictures: Sequence[Pixels], wishes: Sequence[Wish]) -> None:
+        """Write the contact sheet."""
+        texts = list(dict.fromkeys(wish.prompt.text for wish in wishes))
+        with told(f"writing {self.out}"):
+            _write(
+                self.sheet, contact_sheet(pictures, self.columns), {"prompts": json.dumps(texts, ensure_ascii=False)}
+            )
+
+    def facts(self, wish: Wish) -> dict[str, str]:
+        """What a picture was made of, as its PNG tells it."""
+        settings = self.settings
+        shown = b"".join(bytes(str(image.shape), "ascii") + image.tobytes() for image in wish.prompt.images)
+        return {
+            "prompt": wish.prompt.text,
+            "negative": wish.negative,
+            "seed": str(settings.seed),
+            "number": str(wish.number),
+            "size": f"{settings.width}x{settings.height}",
+            "steps": str(settings.steps),
+            "guidance": f"{settings.guidance:g}" + ("" if settings.rescale else " plain"),
+            "references": f"{len(wish.prompt.images)} {xxh3_64(shown).hexdigest()}" if wish.prompt.images else "0",
+            "model": self.model,
+        }
 
 
-def facts(wish: Wish, settings: Settings, model: Path) -> dict[str, str]:
-    """What a picture was made of, as its PNG tells it."""
-    return {
-        "prompt": wish.prompt.text,
-        "negative": wish.negative,
-        "seed": str(settings.seed),
-        "number": str(wish.number),
-        "steps": str(settings.steps),
-        "guidance": f"{settings.guidance:g}" + ("" if settings.rescale else " plain"),
-        "references": str(len(wish.prompt.images)),
-        "model": model.resolve().name,
-    }
+def model_name(folder: Path, schedule: ScheduleConfig) -> str:
+    """Name of a checkpoint folder, and digits that change where its files or the schedule do."""
+    total = xxh3_64(str(schedule).encode())
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        stat = path.stat()
+        total.update(f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return f"{folder.resolve().name} {total.hexdigest()}"
 
 
 def contact_sheet(pictures: Sequence[Pixels], columns: int) -> Pixels:
-    """Pictures of one size as one, `columns` beside each other."""
+    """Pictures of one size as one, `columns` beside each other; those larger than TILE are shrunk to it."""
     height, width = pictures[0].shape[:2]
+    shrink = min(1.0, TILE / max(height, width))
+    height, width = max(1, round(height * shrink)), max(1, round(width * shrink))
     rows = -(-len(pictures) // columns)
     whole = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
     for place, picture in enumerate(pictures):
         top, left = place // columns * (height + GAP), place % columns * (width + GAP)
-        whole[top : top + height, left : left + width] = picture
+        small = picture if shrink == 1 else Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
+        whole[top : top + height, left : left + width] = small
     return whole
+
+
+def _if_of(path: Path, facts: dict[str, str]) -> Pixels | None:
+    """The picture, where it tells just that."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return as_pixels(image) if getattr(image, "text", {}) == facts else None
+    except (OSError, UnidentifiedImageError):
+        return None
 
 
 def _write(path: Path, picture: Pixels, metadata: dict[str, str]) -> None:

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 HOW = "How it is drawn"
-SHEET = "sheet.png"
 
 
 @app.command(rich_help_panel="Model")
 def sample(
     model: Annotated[Path, typer.Option("--model", "-m", help="A checkpoint folder in diffusers' layout.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder, or a .png for the contact sheet alone.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the pictures, or a .png: the contact sheet alone.")
+    ],
     prompt: Annotated[list[str] | None, typer.Option("--prompt", "-p", help="What to draw; may be repeated.")] = None,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help='One prompt a line; .jsonl: {"prompt": ...} a line.')
@@ -59,12 +60,14 @@ def sample(
 ) -> None:
     """Draw pictures with a checkpoint, and a contact sheet of them: a row for each prompt.
 
+    Run again, it goes on where it was stopped; what is there of other settings is refused, never overwritten.
+
     Example: [bold]glyphmill sample --model run/export --prompt 'A sign “营业中”' --size 16:9 --out pictures/[/bold]
     """
     from dataclasses import replace
 
-    from model.components import load
-    from model.contact import read_picture, read_prompts, refuse_finished, save_all, size_of
+    from model.components import load, multiple_of
+    from model.contact import Album, model_name, read_picture, read_prompts, size_of
     from model.generate import Settings, Wish, check, generate
     from model.progress import counting
     from model.schedule import LIGHTNING
@@ -74,16 +77,11 @@ def sample(
     texts = [*(prompt or []), *(read_prompts(prompts) if prompts else [])]
     if not texts:
         raise UsageError("nothing to draw: give --prompt or --prompts")
-    refuse_finished(out)
     images = tuple(read_picture(path) for path in reference or [])
-    where, dtype = _device(device)
-    parts = load(model, device=where, dtype=dtype)
-    if lightning:
-        parts = replace(parts, schedule=LIGHTNING)
-    height, width = size_of(size, parts.multiple)
+    height, width = size_of(size, multiple_of(model))
     settings = Settings(height, width, steps, guidance, rescale, seed)
     wishes = [Wish(Prompt(text, images), number, negative) for text in texts for number in range(count)]
-    check(parts, wishes, settings)
+    where, dtype = _device(device)
     if dry_run:
         branches = 1 if guidance == 1 else 2
         typer.echo(
@@ -91,12 +89,23 @@ def sample(
             f"{steps} steps, {len(wishes) * steps * branches} evaluations, on {where}"
         )
         return
-    with counting("sample", steps * len(wishes), enabled=not quiet) as show:
-        pictures = list(generate(parts, wishes, settings, batch=batch, on_step=show))
-    save_all(out, wishes, pictures, settings, columns=count, model=model)
-    typer.echo(f"{len(pictures)} pictures in {out}")
+    parts = load(model, device=where, dtype=dtype)
+    if lightning:
+        parts = replace(parts, schedule=LIGHTNING)
+    check(parts, wishes, settings)
+    album = Album(out, count, settings, model_name(model, parts.schedule))
+    pictures = album.finished(wishes)
+    left = [place for place in range(len(wishes)) if place not in pictures]
+    with counting("sample", steps * len(left), enabled=not quiet) as show:
+        drawn = generate(parts, [wishes[place] for place in left], settings, batch=batch, on_step=show)
+        for place, picture in zip(left, drawn, strict=True):
+            album.write(place, wishes[place], picture)
+            pictures[place] = picture
+    ordered = [pictures[place] for place in range(len(wishes))]
+    album.finish(ordered, wishes)
+    typer.echo(f"{len(left)} pictures drawn, {len(wishes) - len(left)} were there, in {out}")
     if read:
-        _read(wishes, pictures, "page" if page else "line", quiet)
+        _read(wishes, ordered, "page" if page else "line", quiet)
 
 
 def _read(wishes: Sequence[Wish], pictures: Sequence[Pixels], how: How, quiet: bool) -> None:

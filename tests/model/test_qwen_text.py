@@ -82,6 +82,31 @@ def test_diffusers_pipeline_encodes_the_same(qwen2: QwenEncoder) -> None:
         torch.testing.assert_close(ours, row[: kept.sum()], atol=1e-5, rtol=0)
 
 
+def test_diffusers_editing_pipeline_encodes_the_same_once_told_of_pictures(qwen2: QwenEncoder) -> None:
+    """As it is, it does not tell transformers 5 which tokens are pictures, and their positions are wrong."""
+    diffusers = pytest.importorskip("diffusers")
+    import transformers
+
+    places = qwen2.places
+    text_encoder = transformers.Qwen2_5_VLForConditionalGeneration.from_pretrained(places.weights)
+    processor = transformers.AutoProcessor.from_pretrained(places.processor)
+    theirs = diffusers.QwenImageEditPlusPipeline(None, None, text_encoder, processor.tokenizer, processor, None)
+    images = pictures((64, 96), (96, 64))
+    small = [_resized(image, 384 * 384) for image in images]
+    (ours,) = qwen2.encode([Prompt("make it red", images)])
+    untold, _ = theirs._get_qwen_prompt_embeds(["make it red"], small, device="cpu")
+    assert (untold[0] - ours).abs().max() > 0.1
+    forward = text_encoder.forward
+
+    def telling(**given):
+        kinds = (given["input_ids"] == text_encoder.config.image_token_id).long()
+        return forward(**given, mm_token_type_ids=kinds)
+
+    text_encoder.forward = telling
+    told, _ = theirs._get_qwen_prompt_embeds(["make it red"], small, device="cpu")
+    torch.testing.assert_close(told[0], ours, atol=1e-5, rtol=0)
+
+
 def test_the_state_is_before_or_after_the_final_norm(folders: dict[str, Path]) -> None:
     """And the two differ, so that taking the wrong one is seen."""
     for kind, default in ((KINDS[0], "normed"), (KINDS[1], "unnormed")):

@@ -51,9 +51,10 @@ def test_pictures_tell_what_they_are_of(folder: Path, tmp_path: Path) -> None:
     assert {picture.shape for picture in found} == {(48, 32, 3)}
     assert len({picture.tobytes() for picture in found}) == 6
     told = Image.open(out / "001-001.png").text
+    assert told.pop("model").startswith("tiny ")
     assert told == {
-        "prompt": "A sign “永”.", "negative": " ", "seed": "7", "number": "1", "steps": "2", "guidance": "4",
-        "references": "0", "model": "tiny",
+        "prompt": "A sign “永”.", "negative": " ", "seed": "7", "number": "1", "size": "32x48", "steps": "2",
+        "guidance": "4", "references": "0",
     }  # fmt: skip
     assert np.array_equal(np.asarray(Image.open(out / "sheet.png")), contact_sheet(found, 2))
 
@@ -77,6 +78,35 @@ def test_settings_change_the_picture(folder: Path, tmp_path: Path) -> None:
         (picture,) = sampled(folder, tmp_path / str(number), "-p", "x", *way)
         found[picture.tobytes()] = way
     assert len(found) == len(ways)
+
+
+def test_a_run_goes_on_where_it_was_stopped(folder: Path, tmp_path: Path) -> None:
+    out, more = tmp_path / "out", ("-p", "x", "-p", "y", "--count", 2)
+    whole = sampled(folder, out, *more)
+    (out / "001-000.png").unlink()
+    (out / "sheet.png").unlink()
+    kept = (out / "000-000.png").stat().st_mtime_ns
+    for one, other in zip(sampled(folder, out, *more), whole, strict=True):
+        assert np.abs(one.astype(int) - other).max() <= 1
+    assert (out / "000-000.png").stat().st_mtime_ns == kept
+    assert (out / "sheet.png").exists()
+
+
+def test_pictures_of_another_run_are_never_overwritten(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    sampled(folder, out, "-p", "x")
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    base = ("sample", "--model", folder, "--out", out, "--size", "32x48", "--steps", 2)
+    for change in (("-p", "y"), ("-p", "x", "--seed", 1), ("-p", "x", "--steps", 3), ("-p", "x", "--lightning")):
+        done = here(*base, *change)
+        assert done.returncode == 2, change
+        assert "000-000.png exists already and is of something else: name another --out" in done.stderr
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_large_pictures_are_small_on_the_sheet() -> None:
+    wide = np.zeros((400, 1000, 3), np.uint8)
+    assert contact_sheet([wide] * 3, 2).shape == (2 * 154 + 2, 2 * 384 + 2, 3)
 
 
 def test_a_sheet_alone(folder: Path, tmp_path: Path) -> None:
