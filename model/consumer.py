@@ -83,8 +83,8 @@ class Consumer:
         self._closed = False
         self._step = 0
         self._pool = ThreadPoolExecutor(min(4, prefetch + 1), thread_name_prefix="glyphmill-feed")
-        self._thread = threading.Thread(target=self._ahead, name="glyphmill-ahead", daemon=True)
-        self._thread.start()
+        self._planner = ThreadPoolExecutor(1, thread_name_prefix="glyphmill-ahead")
+        self._ahead = self._planner.submit(self._plan_ahead)
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +122,11 @@ class Consumer:
             while step not in self._coming:
                 if self._error is not None:
                     raise self._error
-                self._changed.wait(self._left(begin, step))
+                if self._ahead.done():
+                    self._ahead.result()
+                    raise LakeError("this consumer was closed")
+                left = self._left(begin, step)
+                self._changed.wait(_POLL_S if left is None else min(left, _POLL_S))
             future = self._coming[step]
         try:
             batch = future.result(self._left(begin, step))
@@ -169,7 +173,7 @@ class Consumer:
                 return
             self._closed = True
             self._changed.notify_all()
-        self._thread.join()
+        self._planner.shutdown()
         self._pool.shutdown(cancel_futures=True)
         self._fetcher.close()
         try:
@@ -179,7 +183,7 @@ class Consumer:
 
     # ---- the thread that plans ahead ---------------------------------------------------------------------------------
 
-    def _ahead(self) -> None:
+    def _plan_ahead(self) -> None:
         """Whenever `batch` has moved on: tell the feed, which fixes the plan of the steps ahead, and fetch these."""
         while True:
             with self._changed:

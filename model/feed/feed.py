@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.feed.choose import HopelessError, choose
+from model.feed.holdings import Holdings
 from model.feed.leases import Leases
 from model.feed.manifest import Manifest
 from model.feed.messages import (
@@ -27,15 +29,12 @@ from model.feed.messages import (
     Work,
 )
 from model.feed.needs import MissingCaption, batch_needs
-from model.feed.plans import OpenPlan, PlanLike, Plans, agree, at, checked_first, open_plan
+from model.feed.plans import OpenPlan, PlanLike, open_plan
+from model.feed.recipe import Recipe
 from model.feed.record import Record
-from model.feed.sizes import Sizes
 from model.feed.store import Store
 from model.feed.window import Window
 from warehouse.errors import LakeError, UsageError
-
-LONELY = 2  # work lost so often is tried one task at a time, so that what kills producers is found
-HOPELESS = 6  # a task lost so often stops the run
 
 
 @dataclass(frozen=True)
@@ -59,47 +58,40 @@ class Feed:
         server has it open."""
         self.settings = settings
         self.record = Record(folder)
-        self.place = Place(str(self.record.shards.resolve()), "")
-        self.store = Store(self.record.shards)
         self._changed = threading.Condition()
-        self._plans = Plans(opener)
-        self._leases = Leases(settings.lease_s)
+        self._opener = opener
+        self._recipe = Recipe(self.record, opener)
         self._window = Window(settings.ahead)
-        self._sizes = Sizes()
-        self._chapters = self.record.chapters()
-        self._horizon = self.record.horizon()
+        self._leases = Leases(settings.lease_s)
+        self._holdings = Holdings(self.record, self._window, settings.budget)
         self._encoding = self.record.encoding()
         self._producers: dict[str, _Producer] = {}
-        self._drop: dict[str, list[str]] = {}
         self._failure: str | None = None
         self._closed = False
-        self._encoded = self._twice = self._evicted = self._lost = 0
         if self._encoding is not None:
-            self._scan()
+            self._holdings.scan(self._encoding)
+
+    @property
+    def store(self) -> Store:
+        return self._holdings.store
 
     def begin(self, plan: PlanLike) -> None:
         """The plan of step 0, where there is none yet. Raises UsageError if the run has followed others so far."""
         with self._changed:
-            self._plans.add(plan)
-            if not self._chapters:
-                self._append(Chapter(0, plan.digest, str(plan.folder)), "the run begins")
-            elif plan.digest not in {c.digest for c in self._chapters}:
-                raise UsageError(
-                    f"this run follows plan {self._chapters[-1].digest[:12]}, not {plan.digest[:12]}: change it with "
-                    "`glyphmill train change`, or begin another run"
-                )
+            self._recipe.begin(plan)
+            self._changed.notify_all()
 
     # ---- producers ---------------------------------------------------------------------------------------------------
 
     def join(self, producer: str, encoding: Encoding) -> Joined:
         """A producer comes. The first one's encoding is the run's; one with another is refused by name (UsageError)."""
         with self._changed:
-            if not self._chapters:
+            if not self._recipe.chapters:
                 raise UsageError("the store has no plan yet: start it with a plan")
             if self._encoding is None:
                 self._encoding = encoding
                 self.record.keep_encoding(encoding)
-                self._scan()
+                self._holdings.scan(encoding)
             elif differences := self._encoding.differences(encoding):
                 raise UsageError(
                     f"producer {producer} would make other numbers than this run's ({'; '.join(differences)}): give it "
@@ -107,7 +99,8 @@ class Feed:
                 )
             self._producers[producer] = _Producer(time.monotonic())
             self._changed.notify_all()
-            return Joined(self._encoding, self._chapters, self.place.folder, self.record.token(), self.settings.lease_s)
+            folder, token = self._holdings.place.folder, self.record.token()
+            return Joined(self._encoding, self._recipe.chapters, folder, token, self.settings.lease_s)
 
     def lease(self, producer: str, folder: str, seconds: float) -> Leased:
         """The next work for a producer whose shards lie in `folder`, waited for up to `seconds`."""
@@ -117,7 +110,7 @@ class Feed:
                 if producer not in self._producers and not self._closed:
                     return Leased(rejoin=True)
                 self._see(producer)
-                drop = tuple(self._drop.pop(folder, ()))
+                drop = self._holdings.dropped(folder)
                 if self._closed:
                     return Leased(closed=True, drop=drop)
                 self._expire()
@@ -126,7 +119,7 @@ class Feed:
                 work = self._leases.give(producer, tasks) if tasks else None
                 left = until - time.monotonic()
                 if work is not None or drop or left <= 0:
-                    return Leased(work, self._chapters, drop)
+                    return Leased(work, self._recipe.chapters, drop)
                 self._changed.wait(min(left, self.settings.lease_s / 4))
 
     def renew(self, producer: str, works: Sequence[str]) -> None:
@@ -152,30 +145,23 @@ class Feed:
             if self._encoding is None or (differences := self._encoding.differences(manifest.encoding)):
                 told = "; ".join(differences) if self._encoding is not None else "no producer has joined"
                 raise UsageError(f"a shard of another encoding than this run's ({told}): {name}")
-            if place.folder == self.place.folder:
-                if not (self.record.shards / name).exists():
-                    raise LakeError(f"shard {name} is not in {place.folder}")
-                place = self.place
             known = self.store.spot(manifest.entries[0].key) if manifest.entries else None
-            again = known is not None and known[0].shard == name
-            added = self.store.add(name, manifest, place)
+            if known is not None and known[0].shard == name:  # found by a scan, or told of twice
+                self._holdings.take(producer, name, manifest, place)
+                keep = True
+            else:
+                added = self._holdings.take(producer, name, manifest, place)
+                keep = bool(added.new or added.absent)
+                if producer in self._producers:
+                    self._producers[producer].entries += len(added.new)
             self._leases.finish(work)
-            self._encoded += len(added.new)
-            self._twice += 0 if again else added.known
-            if producer in self._producers:
-                self._producers[producer].entries += len(added.new)
-            if added.new:
-                self._sizes.saw(manifest)
-            self.record.audit(producer, name, added.absent)
-            self._trim()
             self._changed.notify_all()
-            return bool(added.new or added.absent or again)
+            return keep
 
     def fail(self, who: str, message: str) -> None:
         """What stops the run: told to every consumer."""
         with self._changed:
-            self._failure = self._failure or f"{who}: {message}"
-            self._changed.notify_all()
+            self._fail(f"{who}: {message}")
 
     # ---- consumers ---------------------------------------------------------------------------------------------------
 
@@ -186,14 +172,12 @@ class Feed:
         """
         with self._changed:
             self._raise_failure()
-            if horizon > self._horizon:
-                self._horizon = horizon
-                self.record.keep_horizon(horizon)
+            self._recipe.promise(horizon)
             self._window.attend(member, world, step, horizon)
-            if self._planned():
-                self._changed.notify_all()
+            self._planned()
+            self._changed.notify_all()
             self._raise_failure()
-            return Attended(self._chapters, self._encoding, self.settings.missing_caption)
+            return Attended(self._recipe.chapters, self._encoding, self.settings.missing_caption)
 
     def leave(self, member: str) -> None:
         """A consumer has gone; nobody waits for it any longer."""
@@ -218,30 +202,19 @@ class Feed:
         """A consumer could not read a shard at a place, or it was damaged: what it held is encoded again. False: it was
         known to be gone from there."""
         with self._changed:
-            ours = self.place if place.folder == self.place.folder else place
-            if not self.store.lies(name, ours):
-                return False
-            keys = self.store.lose(name, ours)
-            self._delete(name, ours)
-            if keys:
-                self._lost += len(keys)
-                self._window.again(keys)
-                self.record.note({"lost": name, "place": place.folder, "why": why, "entries": len(keys)})
+            lost = self._holdings.lose(name, place, why)
             self._changed.notify_all()
-            return True
+            return lost
 
     # ---- the recipe --------------------------------------------------------------------------------------------------
 
     def change(self, folder: str, at_step: int | None, why: str) -> Chapter:
         """From a step that nobody has planned yet, follow the plan in `folder`. Raises UsageError, LakeError."""
-        plan = self._plans.opener(Path(folder))
+        plan = self._opener(Path(folder))
         with self._changed:
-            first = checked_first(self._chapters, self._horizon, at_step)
-            if first >= plan.steps:
-                raise UsageError(f"the plan in {folder} ends at step {plan.steps}, the change would be at {first}")
-            self._plans.add(plan)
-            chapter = Chapter(first, plan.digest, str(Path(folder).resolve()))
-            self._append(chapter, why)
+            chapter = self._recipe.change(plan, at_step, why)
+            self._window.replan(chapter.first)
+            self._changed.notify_all()
             return chapter
 
     def adopt(self, chapters: Sequence[Chapter], step: int) -> None:
@@ -250,18 +223,9 @@ class Feed:
         Raises UsageError where the store's own recipe differs before `step`.
         """
         with self._changed:
-            known = {c.first for c in self._chapters}
-            last = max(known, default=-1)
-            for chapter in chapters:
-                if chapter.first > last:
-                    self._plans.get(chapter)
-                    self._append(chapter, f"taken from the checkpoint of step {step}")
-            differs = agree(self._chapters, tuple(chapters), step)
-            if differs is not None:
-                raise UsageError(
-                    f"the checkpoint was trained by plan {at(chapters, differs).digest[:12]} from step {differs} on, "
-                    f"this run's feed follows {at(self._chapters, differs).digest[:12]}: resume in the run's own folder"
-                )
+            for chapter in self._recipe.adopt(chapters, step):
+                self._window.replan(chapter.first)
+            self._changed.notify_all()
 
     def status(self) -> Status:
         with self._changed:
@@ -271,11 +235,12 @@ class Feed:
                 ProducerStatus(name, round(now - p.seen, 1), p.entries, self._leases.of(name))
                 for name, p in sorted(self._producers.items())
             )
+            held, window, recipe = self._holdings, self._window, self._recipe
             return Status(
-                self._window.floor, self._horizon, self._window.ready(there), self._window.last(self._steps()),
-                self._window.missing(there), len(self._leases), there.entries, there.shards, there.bytes,
-                self.settings.budget, len(there.absent), self._encoded, self._twice, self._evicted, self._lost,
-                producers, self._window.cursors, self._chapters, self._encoding, self._failure,
+                window.floor, recipe.horizon, window.ready(there), window.last(recipe.steps), window.missing(there),
+                len(self._leases), there.entries, there.shards, there.bytes, self.settings.budget, len(there.absent),
+                held.encoded, held.twice, held.evicted, held.lost, producers, window.cursors, recipe.chapters,
+                self._encoding, self._failure,
             )  # fmt: skip
 
     def close(self) -> None:
@@ -287,22 +252,22 @@ class Feed:
 
     # ---- within the lock ---------------------------------------------------------------------------------------------
 
-    def _steps(self) -> int:
-        return self._plans.get(self._chapters[-1]).steps if self._chapters else 0
-
-    def _planned(self) -> bool:
-        """Plan what the window has come to; True if there was something new."""
-        if self._encoding is None or not self._chapters:
-            return False
+    def _planned(self) -> None:
+        """Plan what the window has come to."""
+        if self._encoding is None or not self._recipe.chapters:
+            return
         try:
-            return bool(self._window.extend(self._steps(), self._tasks_of))
+            self._window.extend(self._recipe.steps, self._tasks_of)
         except (UsageError, LakeError) as error:
-            self._failure = self._failure or str(error)
-            return False
+            self._fail(str(error))
+
+    def _fail(self, message: str) -> None:
+        self._failure = self._failure or message
+        self._changed.notify_all()
 
     def _tasks_of(self, step: int) -> dict[str, Task]:
         assert self._encoding is not None  # _planned asks
-        plan = self._plans.get(at(self._chapters, step))
+        plan = self._recipe.plan(step)
         planned = plan.batch(step)
         places = range(len(planned.samples))
         needs = batch_needs(plan, planned, self._encoding, places, self.settings.missing_caption)
@@ -315,45 +280,17 @@ class Feed:
         return tasks
 
     def _choose(self) -> list[Task]:
-        """Tasks of one group, the earliest step's first; a fair part of what there is to do, so that all have some."""
-        up_to = self._window.last(self._steps())
-        if self._full():
-            up_to = self._window.floor if self._window.floor is not None else -1  # never starve who waits
+        """The next work, of steps within the window; where the budget is used up, only what the slowest consumer needs
+        now, which is never held back."""
+        up_to = self._window.last(self._recipe.steps)
+        if self._holdings.full(self._leases.tasks(), self._encoding):
+            up_to = -1 if self._window.floor is None else self._window.floor
         free = [task for task in self._window.todo(self.store, up_to) if task.key not in self._leases]
-        if not free:
+        try:
+            return choose(free, self._leases.lost, len(self._producers), self.settings.most)
+        except HopelessError as error:
+            self._fail(str(error))
             return []
-        first, lost = free[0], self._leases.lost
-        if lost[first.key] >= HOPELESS:
-            self._failure = f"{HOPELESS} producers died while encoding {first.named}: look at it, or leave it out"
-            return []
-        if lost[first.key] >= LONELY:
-            return [first]
-        fitting = [t for t in free if t.group == first.group and t.plan == first.plan and lost[t.key] < LONELY]
-        fair = -(-len(fitting) // max(1, len(self._producers)))
-        return fitting[: min(self.settings.most, max(fair, 8))]
-
-    def _full(self) -> bool:
-        budget = self.settings.budget
-        return budget is not None and self.store.bytes + self._sizes.of(self._leases.tasks(), self._encoding) >= budget
-
-    def _trim(self) -> None:
-        """Keep to the budget: first goes what the window does not need, then what only later steps of it need, which is
-        encoded again in time. What the slowest consumer's step needs stays, whatever it takes."""
-        budget = self.settings.budget
-        for needed in (self._window.wants, self._window.wants_now):
-            if budget is None or self.store.bytes <= budget:
-                return
-            for name, places, keys in self.store.evict(needed, budget):
-                self._evicted += 1
-                self._window.again(keys)
-                for place in places:
-                    self._delete(name, place)
-
-    def _delete(self, name: str, place: Place) -> None:
-        if place == self.place:
-            (self.record.shards / name).unlink(missing_ok=True)
-        else:
-            self._drop.setdefault(place.folder, []).append(name)
 
     def _expire(self) -> None:
         silent = time.monotonic() - 2 * self.settings.lease_s
@@ -364,18 +301,8 @@ class Feed:
     def _lose_works(self, works: Sequence[Work]) -> bool:
         """Whether there were any: what their producers had finished without saying so is taken in."""
         if works:
-            self._scan()
+            self._holdings.scan(self._encoding)
         return bool(works)
-
-    def _scan(self) -> None:
-        for line in self.store.scan(self.place, self._encoding):
-            self.record.note({"damaged": line})
-
-    def _append(self, chapter: Chapter, why: str) -> None:
-        self.record.append(chapter, why)
-        self._chapters = self.record.chapters()
-        self._window.replan(chapter.first)
-        self._changed.notify_all()
 
     def _see(self, producer: str) -> None:
         if producer in self._producers:

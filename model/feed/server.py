@@ -65,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = result.dump_json(getattr(self.server.feed, name)(**ready))
         except GlyphmillError as error:
             self._answer(409, {"kind": type(error).__name__, "message": str(error)})
+        except OSError as error:  # a full disk
+            self._answer(409, {"kind": "LakeError", "message": f"the feed's server: {error}"})
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             line = str(error).splitlines()[0]
             self._answer(400, {"kind": "UsageError", "message": f"{name} was called wrongly: {line}"})

@@ -1,0 +1,33 @@
+"""Which of the tasks that are free become one work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from model.feed.messages import Task
+
+LONELY = 2  # work lost so often is tried one task at a time, so that what kills producers is found
+HOPELESS = 6  # a task lost so often stops the run
+_LEAST = 8  # tasks that are worth a shard
+
+
+class HopelessError(Exception):
+    """A task that kills whoever works at it."""
+
+
+def choose(free: Sequence[Task], lost: Mapping[str, int], producers: int, most: int) -> list[Task]:
+    """Of tasks in the order in which they are needed: the first, and others of its group, at most `most`, and no more
+    than one producer's part of what there is, so that all have some. `lost`: how often work on a key was lost.
+
+    Raises HopelessError for a first task that was lost too often, naming it.
+    """
+    if not free:
+        return []
+    first = free[0]
+    if lost.get(first.key, 0) >= HOPELESS:
+        raise HopelessError(f"{HOPELESS} producers died while encoding {first.named}: look at it, or leave it out")
+    if lost.get(first.key, 0) >= LONELY:
+        return [first]
+    fitting = [t for t in free if (t.group, t.plan) == (first.group, first.plan) and lost.get(t.key, 0) < LONELY]
+    fair = -(-len(fitting) // max(1, producers))
+    return fitting[: min(most, max(fair, _LEAST))]
