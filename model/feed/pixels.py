@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import PIL
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 #: What decides the pixels beside the bytes; raise the number when this file gives others.
 RULE = f"cover-centre-1, pillow {PIL.__version__}"
@@ -84,6 +84,12 @@ def _true_colours(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         values = np.asarray(image).astype(np.int64)
         made = Image.fromarray(((np.clip(values, 0, 0xFFFF) * 255 + 32895) >> 16).astype(np.uint8)).convert("RGB")
+    elif image.mode == "F":  # 0 to 1 where all is within, else 0 to 255
+        floats = np.nan_to_num(np.asarray(image), nan=0.0, posinf=0.0, neginf=0.0)
+        top = 1.0 if floats.min() >= 0 and floats.max() <= 1 else 255.0
+        made = Image.fromarray(np.rint(np.clip(floats / top, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+    elif image.mode == "LAB":
+        made = _lab_to_rgb(image)
     elif image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
         alpha = image.convert("RGBA")
         made = Image.new("RGB", alpha.size, (255, 255, 255))
@@ -92,4 +98,13 @@ def _true_colours(image: Image.Image) -> Image.Image:
         made = image.convert("RGB")
     if _ORIENTATION in exif:
         made.getexif()[_ORIENTATION] = exif[_ORIENTATION]
+    return made
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    made = ImageCms.profileToProfile(
+        image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    if made is None:
+        raise UndecodableError("Lab colours cannot be converted")
     return made
