@@ -100,7 +100,7 @@ def two_peaks(count: int, seed: int):
     "timesteps", [Timesteps(), Timesteps(density="uniform", weighting="bell")], ids=["density", "weight"]
 )
 def test_two_peaks_come_back(timesteps: Timesteps) -> None:
-    got = drawn(learned(two_peaks(20000, 3), timesteps), 1)
+    got = drawn(learned(two_peaks(20000, 3), timesteps, 900), 1)
     right = got[got > 0.6]
     assert len(right) / len(got) == pytest.approx(0.75, abs=0.04)
     assert right.mean().item() == pytest.approx(2, abs=0.06)
