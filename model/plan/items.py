@@ -1,8 +1,8 @@
 """What a source holds: the images of a selection or the edit pairs of a folder, by bucket, with weights and captions.
 
 An epoch of a bucket is a keyed permutation of its places. Unweighted, a place is an image. Weighted, the places stand
-at even distances on a line that is as long as the weights' sum, turned in every epoch by the golden ratio: an image
-has its weight rounded down or up of them, its weight on average, and nothing is counted anew in an epoch.
+at even distances on a line as long as the weights' sum, moved on by the golden ratio from epoch to epoch: an image has
+its weight of them, rounded down or up, its weight on average, and nothing is counted anew in an epoch.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class Items:
     def _at(self, bucket: Bucket, slots: Int64, secret: int, epoch: int) -> Int64:
         """The records at these places of a weighted bucket's line."""
         begin, length = self._line(bucket)
-        turn = int(((secret % (1 << 30)) / (1 << 30) + epoch * _GOLDEN) % 1.0 * length)
+        # where the line is closed is any place, and a weight's fraction is up evenly often: once in two epochs for 0.5
+        whole = key("closed", secret, epoch) % (length // UNIT)
+        turn = whole * UNIT + int(((secret % (1 << 30)) / (1 << 30) + epoch * _GOLDEN) % 1.0 * UNIT)
         point = begin + (slots * UNIT + turn) % length
         chunk = np.searchsorted(self._upto, point, side="right") - 1
         at = chunk[:, None] * CHUNK + np.arange(CHUNK)
