@@ -222,7 +222,7 @@ def _tell(prepared: Prepared, needs: list[Need], count: int, done: int, quiet: b
     for need in needs:
         held = need.memory.parameters + need.memory.gradients + need.memory.optimizer + need.memory.ema
         typer.echo(
-            f"  {need.phase}: about {need.memory.total / 1e9:.3g} GB of memory for {need.rows} x {need.tokens} tokens at once"
-            f" on each rank: weights, gradients, moments {held / 1e9:.3g}, activations "
+            f"  {need.phase}: about {need.memory.total / 1e9:.3g} GB of memory for {need.rows} x {need.tokens} tokens "
+            f"at once on each rank: weights, gradients, moments {held / 1e9:.3g}, activations "
             f"{need.memory.activations / 1e9:.3g}, comes and goes {need.memory.working / 1e9:.3g}"
         )

@@ -16,6 +16,7 @@ from model.checkpoint import Retention, Role, TrainingState, latest, load_checkp
 from model.components import Components
 from model.consumer import Consumer
 from model.feed.local import local_feed
+from model.flow import Timesteps
 from model.mmdit import MMDiT, initialise
 from model.parallelize import parallelize
 from model.ranks import on_first, rank
@@ -81,7 +82,9 @@ def pretrain(
         ),
     )
     average = Ema(model, settings.ema) if settings.ema else None
-    algorithm = FlowMatching(model, patch=config.patch_size, seed=prepared.asked.seed)
+    seen = plan.curriculum.timesteps
+    timesteps = Timesteps(seen.density, seen.mean, seen.std, shift=seen.shift)
+    algorithm = FlowMatching(model, patch=config.patch_size, seed=prepared.asked.seed, timesteps=timesteps)
     role = Role(model, optimizer, average.shadow if average else None)
     start, facts = _resume(prepared, {"model": role})
     if average is not None:

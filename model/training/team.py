@@ -37,9 +37,9 @@ class Team:
         if self._group is None:
             return Agreed(weight, pieces, stop)
         mine = torch.tensor([weight, pieces, stop], dtype=torch.float64)
-        all_of_them = torch.empty(world() * 3, dtype=torch.float64)
-        dist.all_gather_into_tensor(all_of_them, mine, group=self._group)
-        table = all_of_them.view(world(), 3)
+        of_all = [torch.empty_like(mine) for _ in range(world())]
+        dist.all_gather(of_all, mine, group=self._group)
+        table = torch.stack(of_all)
         return Agreed(float(table[:, 0].sum()) / self.copies, int(table[:, 1].max()), bool(table[:, 2].any()))
 
     def total(self, vectors: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from model.training.presets import model_config
 from model.training.run_folder import RunFolder
 
 SOAK = bool(os.environ.get("GLYPHMILL_SOAK"))
-STEPS = 60
+STEPS = 60 if SOAK else 24
 EXACT = ("step", "phase", "loss", "loss_by_sigma", "grad_norm", "lr", "samples", "tokens")
 
 
@@ -212,7 +213,7 @@ def undisturbed(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return folder / "run", curriculum
 
 
-EVERY = ("--save-every", 7, "--validate-every", 20, "--sample-every", 0, "--keep", 2)
+EVERY = ("--save-every", 7, "--validate-every", 12, "--sample-every", 0, "--keep", 2)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +243,7 @@ def test_a_signal_saves_and_the_same_command_goes_on_bit_for_bit(
     run = tmp_path / "run"
     arguments = _arguments(made, run, curriculum, *EVERY)
     started = Started(*arguments)
-    started.until(run, 24)
+    started.until(run, 10)
     started.process.send_signal(signal.SIGTERM)
     code, said = started.ends()
     assert code == 143
@@ -252,3 +253,25 @@ def test_a_signal_saves_and_the_same_command_goes_on_bit_for_bit(
     assert len(_exact(run)) == newest.step
     assert Started(*arguments).ends() == (0, "")
     assert _exact(run) == _exact(whole)
+
+
+@pytest.mark.parametrize(
+    "tp", ["1", pytest.param("2", marks=[pytest.mark.soak, pytest.mark.skipif(not SOAK, reason="make soak")])]
+)
+def test_two_ranks_take_the_same_steps_and_one_goes_on(made: Path, finished: Path, tmp_path: Path, tp: str) -> None:
+    run, curriculum = tmp_path / "run", finished / "c.toml"
+    arguments = _arguments(made, run, curriculum, "--save-every", 4, "--validate-every", 3, "--sample-every", 0)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    started = subprocess.run(
+        [*torchrun, *command(*arguments, "--until", 4, "--tp", tp)[1:]],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert started.returncode == 0, started.stderr[-2000:]
+    assert len(read_lines(run / "metrics.jsonl")) == 4
+    said = here(*arguments)
+    assert said.returncode == 0, said.stderr
+    for ours, whole in zip(_exact(run), _exact(finished / "run"), strict=True):
+        assert [ours[n] for n in ("step", "samples", "tokens")] == [whole[n] for n in ("step", "samples", "tokens")]
+        assert [ours[n] for n in ("loss", "grad_norm")] == pytest.approx(
+            [whole[n] for n in ("loss", "grad_norm")], rel=1e-4
+        )
