@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from model.batches import Task
 from model.curriculum.ramp import Ramp
-from model.curriculum.schema import TASKS, Curriculum, Decay, OnMissing, Optimizer, Phase, Resolution, Source
+from model.curriculum.schema import TASKS, Curriculum, Decay, OnMissing, Optimizer, Phase, Resolution, Source, Timesteps
 from model.curriculum.section import Section, unknown
 from warehouse.buckets import ASPECT_BUCKETS, ratio
 from warehouse.errors import UsageError
@@ -22,13 +22,14 @@ PREFIX = "curriculum-"
 PARAMETER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 KINDS: dict[Task, tuple[str, ...]] = {"t2i": CAPTION_KINDS, "ti2i": ("en", "zh")}
 _CURRICULUM = (
-    "name", "doc", "optimizer", "buckets", "multiple", "token", "dropout", "on_missing_caption", "captions", "values",
-    "source", "phase",
+    "name", "doc", "optimizer", "timesteps", "buckets", "multiple", "token", "dropout", "on_missing_caption",
+    "captions", "values", "source", "phase",
 )  # fmt: skip
 _PHASE = (
     "name", "steps", "resolution", "shares", "learning_rate", "decay", "warmup", "edits", "dropout", "captions",
     "values", "segments",
 )  # fmt: skip
+_TIMESTEPS = ("density", "mean", "std", "shift")
 _OPTIMIZER = ("name", "weight_decay", "clip", "beta1", "beta2", "eps", "ema")
 
 
@@ -104,6 +105,7 @@ def _curriculum(section: Section) -> Curriculum:
         phases=phases,
         sources=sources,
         optimizer=_optimizer(Section(section.table("optimizer"), f"{section.where}, optimizer", _OPTIMIZER)),
+        timesteps=_timesteps(Section(section.table("timesteps"), f"{section.where}, timesteps", _TIMESTEPS)),
         buckets=buckets,
         multiple=multiple,
         token=token,
@@ -232,6 +234,21 @@ def _optimizer(section: Section) -> Optimizer:
         beta2=section.number("beta2", usual.beta2, most=1.0),
         eps=section.number("eps", usual.eps),
         ema=section.number("ema", usual.ema, most=1.0),
+    )
+
+
+def _timesteps(section: Section) -> Timesteps:
+    usual = Timesteps()
+    shift: float | Literal["resolution"] | None = usual.shift
+    if section.content.get("shift") == "resolution":
+        shift = "resolution"
+    elif section.has("shift"):
+        shift = section.number("shift", least=0.01)
+    return Timesteps(
+        density=cast(Any, section.one_of("density", ("logit_normal", "uniform", "mode"), usual.density)),
+        mean=section.number("mean", usual.mean, least=float("-inf")),
+        std=section.number("std", usual.std, least=0.01),
+        shift=shift,
     )
 
 

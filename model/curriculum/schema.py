@@ -34,6 +34,17 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
+class Timesteps:
+    """How often training sees each noise level: see `model.flow.Timesteps`, which is made of it. `shift`: times the
+    odds of noise, or "resolution": as many times as sampling at that many tokens; None for none."""
+
+    density: Literal["logit_normal", "uniform", "mode"] = "logit_normal"
+    mean: float = 0.0
+    std: float = 1.0
+    shift: float | Literal["resolution"] | None = None
+
+
+@dataclass(frozen=True)
 class Source:
     """Named samples. `sql` gives image_id (of a `ti2i` source pair_id), and may give weight and bucket; `$name` in it
     is a value of the phase, `$side` the side of the resolution. `captions`: shares of caption kinds (of a `ti2i` source
@@ -120,6 +131,7 @@ class Curriculum:
     sources: Mapping[str, Source]
     doc: str = ""
     optimizer: Optimizer = Optimizer()
+    timesteps: Timesteps = Timesteps()
     buckets: tuple[str, ...] = ASPECT_BUCKETS
     multiple: int = 16
     token: int = 16

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from model.curriculum.ramp import Ramp
-from model.curriculum.schema import Curriculum, Optimizer, Phase, Resolution, Source
+from model.curriculum.schema import Curriculum, Optimizer, Phase, Resolution, Source, Timesteps
 
 Plain = Mapping[str, Any]
 
@@ -24,6 +24,7 @@ def from_dict(plain: Plain) -> Curriculum:
             **plain,
             "buckets": tuple(plain["buckets"]),
             "optimizer": Optimizer(**plain["optimizer"]),
+            "timesteps": Timesteps(**plain["timesteps"]),
             "sources": {name: _source(entry) for name, entry in plain["sources"].items()},
             "phases": tuple(map(_phase, plain["phases"])),
         }
