@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,17 @@ def _prompt(line: str, number: int, path: Path) -> str:
     if not isinstance(found, dict) or not isinstance(found.get("prompt"), str):
         raise UsageError(f'--prompts {path}, record {number}: it has no text under "prompt"')
     return str(found["prompt"])
+
+
+def numbered(prompts: Sequence[str], count: int) -> list[tuple[str, int]]:
+    """`count` pictures of each prompt, by prompt and number. One that is listed again goes on counting: its pictures
+    would else be the same ones."""
+    met: Counter[str] = Counter()
+    found = []
+    for prompt in prompts:
+        found += [(prompt, met[prompt] + i) for i in range(count)]
+        met[prompt] += count
+    return found
 
 
 def read_picture(path: Path) -> Pixels:

@@ -63,7 +63,7 @@ class Score:
 
 
 def wanted(prompt: str) -> str:
-    """What a picture of this prompt should say: all that it quotes, in order; empty where it quotes nothing."""
+    """What a picture of this prompt should say: all that it quotes, in order, each text once; empty where nothing."""
     return compared("".join(quoted(prompt)))
 
 

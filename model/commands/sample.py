@@ -67,7 +67,7 @@ def sample(
     from dataclasses import replace
 
     from model.components import load, multiple_of
-    from model.contact import Album, model_name, read_picture, read_prompts, size_of
+    from model.contact import Album, model_name, numbered, read_picture, read_prompts, size_of
     from model.generate import Settings, Wish, check, generate
     from model.progress import counting
     from model.schedule import LIGHTNING
@@ -80,7 +80,7 @@ def sample(
     images = tuple(read_picture(path) for path in reference or [])
     height, width = size_of(size, multiple_of(model))
     settings = Settings(height, width, steps, guidance, rescale, seed)
-    wishes = [Wish(Prompt(text, images), number, negative) for text in texts for number in range(count)]
+    wishes = [Wish(Prompt(text, images), number, negative) for text, number in numbered(texts, count)]
     where, dtype = _device(device)
     if dry_run:
         branches = 1 if guidance == 1 else 2

@@ -23,24 +23,24 @@ from xxhash import xxh3_128
 
 from annotate.backends.transformers import CLASSES
 from model.text.prompt import Pixels, Prompt
+from model.text.qwen_folder import (
+    PROCESSOR,
+    TOKENIZER,
+    content_of,
+    libraries,
+    load_model,
+    load_processor,
+    load_tokenizer,
+    places_of,
+    read_settings,
+)
 from model.text.templates import DEFAULTS, State, Template, dropped, rendered, template
-from warehouse.errors import MissingDependency, UsageError
+from warehouse.errors import UsageError
 
-SETTINGS = "glyphmill.json"
-PROCESSOR, TOKENIZER = "processor", "tokenizer"
 LIMIT = 1024
 STEP = 32  # sides of the pictures it sees are multiples of this
 _PROBES = ("A sign “营业中” says OPEN, 3 for 2!", "\n  1234567890 é ａ", "<|im_start|><|vision_start|><|image_pad|>")
 _IMAGE_KEYS = ("patch_size", "temporal_patch_size", "merge_size", "image_mean", "image_std", "rescale_factor", "size")
-
-
-@dataclass(frozen=True)
-class Places:
-    """Folders of the weights, of the tokenizer, and of what prepares pictures (None: it is told by text alone)."""
-
-    weights: Path
-    tokenizer: Path
-    processor: Path | None
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class QwenEncoder:
         the folder's glyphmill.json says, else those of the released model on this kind of Qwen. `batch`: prompts at
         once. Raises UsageError where the folder holds no such model, or weights are missing; MissingDependency.
         """
-        library = _transformers()
-        self.places = _places(folder)
-        self._kind, self._model, self._device = _model(library, folder, device, dtype)
-        self._processor = _processor(library, self.places)
-        self._tokenizer = _tokenizer(library, self.places) if self._processor is None else self._processor.tokenizer
-        told = _settings(folder)
+        library = libraries()
+        self.places = places_of(folder)
+        self._kind, self._model, self._device = load_model(library, folder, device, dtype)
+        self._processor = load_processor(library, self.places)
+        self._tokenizer = load_tokenizer(library, self.places) if self._processor is None else self._processor.tokenizer
+        told = read_settings(folder)
         chosen = template_name or told.get("template") or DEFAULTS[self._kind].name
         self.template: Template = template(chosen)
         wanted = state or told.get("state") or self.template.state
@@ -105,7 +105,7 @@ class QwenEncoder:
         drops = "/".join(str(self._drops[editing]) for editing in (False, True))
         dtype = str(self.dtype).removeprefix("torch.")
         return (
-            f"{self._kind} weights={_content(self.places.weights)} words={self._words()} "
+            f"{self._kind} weights={content_of(self.places.weights)} words={self._words()} "
             f"template={self.template.name} state={self.template.state} drop={drops} area={self.template.area} "
             f"limit={self.limit} cut dtype={dtype}"
         )
@@ -205,91 +205,3 @@ def _resized(image: Pixels, area: int) -> Image.Image:
     size = tuple(max(1, round(side / STEP)) * STEP for side in (across, across / ratio))
     picture = Image.fromarray(np.ascontiguousarray(image))
     return picture if picture.size == size else picture.resize((size[0], size[1]), Image.Resampling.LANCZOS)
-
-
-def _transformers() -> Any:
-    from annotate.torchvision_shim import prepare_torchvision
-
-    try:
-        prepare_torchvision()
-        import transformers
-    except ImportError as error:
-        raise MissingDependency(f"{error.name} is not installed: install glyphmill[vlm]") from error
-    return transformers
-
-
-def _places(folder: Path) -> Places:
-    """Within the folder, in folders of its own there, or beside it as diffusers has them."""
-    around = (folder / PROCESSOR, folder.parent / PROCESSOR, folder / TOKENIZER, folder.parent / TOKENIZER, folder)
-    words = [p for p in around if any((p / f).is_file() for f in ("tokenizer.json", "vocab.json"))]
-    pictures = [
-        p for p in around if any((p / f).is_file() for f in ("preprocessor_config.json", "processor_config.json"))
-    ]
-    if not words:
-        raise UsageError(f"no tokenizer at {folder} or beside it: the text encoder needs tokenizer/ or processor/")
-    return Places(folder, words[0], pictures[0] if pictures else None)
-
-
-def _model(library: Any, folder: Path, device: str | None, dtype: torch.dtype | None) -> tuple[str, Any, str]:
-    """Kind, model without its head, device."""
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    wanted = dtype or (torch.float32 if where.startswith("cpu") else torch.bfloat16)
-    try:
-        kind = library.AutoConfig.from_pretrained(folder, local_files_only=True).model_type
-        if kind not in DEFAULTS:
-            raise UsageError(f"{folder} holds a model of type {kind}; known are {', '.join(sorted(DEFAULTS))}")
-        loaded, report = getattr(library, CLASSES[kind]).from_pretrained(
-            folder, local_files_only=True, dtype=wanted, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(
-            f"the text encoder at {folder} cannot be loaded: {' '.join(str(error).split())[:300]}"
-        ) from error
-    missing = sorted(set(report["missing_keys"]) - {"lm_head.weight"})  # of which nothing is asked
-    if missing or report["mismatched_keys"]:
-        raise UsageError(f"the weights at {folder} are not whole: {len(missing)} tensors are missing, as {missing[:1]}")
-    return kind, loaded.model.to(where).eval().requires_grad_(False), where
-
-
-def _processor(library: Any, places: Places) -> Any:
-    if places.processor is None:
-        return None
-    try:
-        return library.AutoProcessor.from_pretrained(places.processor, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the processor at {places.processor} cannot be loaded: {' '.join(str(error).split())[:300]}"
-        ) from error
-
-
-def _tokenizer(library: Any, places: Places) -> Any:
-    try:
-        return library.AutoTokenizer.from_pretrained(places.tokenizer, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the tokenizer at {places.tokenizer} cannot be loaded: {' '.join(str(error).split())[:300]}"
-        ) from error
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    path = folder / SETTINGS
-    if not path.is_file():
-        return {}
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}") from error
-    if not isinstance(told, dict):
-        raise UsageError(f"{path} holds no settings")
-    return told
-
-
-def _content(folder: Path) -> str:
-    """16 hex digits of the weights' bytes."""
-    total = xxh3_128()
-    for path in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")):
-        total.update(path.name.encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 24):
-                total.update(block)
-    return total.hexdigest()[:16]

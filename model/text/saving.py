@@ -7,7 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
-from model.text.qwen import PROCESSOR, SETTINGS, TOKENIZER, QwenEncoder
+from model.text.qwen import QwenEncoder
+from model.text.qwen_folder import PROCESSOR, SETTINGS, TOKENIZER
 from warehouse.errors import UsageError
 from warehouse.files import replacing
 

@@ -16,7 +16,7 @@ from warehouse.errors import UsageError
 torch = pytest.importorskip("torch")
 
 from model.components import save  # noqa: E402
-from model.contact import contact_sheet, read_picture, read_prompts, size_of  # noqa: E402
+from model.contact import contact_sheet, numbered, read_picture, read_prompts, size_of  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +156,10 @@ def test_help_has_an_example() -> None:
     done = here("sample", "--help")
     assert done.returncode == 0
     assert "Example:" in done.stdout
+
+
+def test_a_prompt_that_is_listed_again_goes_on_counting() -> None:
+    assert numbered(["a", "b", "a"], 2) == [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("a", 2), ("a", 3)]
 
 
 def test_sizes() -> None:
