@@ -28,6 +28,7 @@ from model.feed.server import serving
 from model.feed.shard import SUFFIX, DamagedError, read_manifest, write_shard
 from model.text.encoder import Prompt
 from warehouse.errors import GlyphmillError, LakeError, UsageError
+from warehouse.files import told
 
 FORGOTTEN = "forgotten"
 _WAIT_S = 5.0  # how long one question for work is left open
@@ -78,7 +79,7 @@ class Producer:
         """Work until the store closes or `stop` is called. `alive` is called from time to time, from a thread.
 
         Raises UsageError where the store refuses this producer's encoders, LakeError where it does not answer, or for
-        bytes that do not verify; the run is told, as no other producer could do better.
+        bytes that do not verify; the store is told which work could not be done.
         """
         with ExitStack() as stack:
             joined = self.door.join(self.name, self.encoders.encoding)
@@ -86,14 +87,10 @@ class Producer:
             self._announce(place, joined)
             self._pool = stack.enter_context(ThreadPoolExecutor(self._decoders))
             stack.enter_context(self._heartbeat(joined.lease_s, alive))
-            try:
-                for prepared in self._prepared(stack, place):
-                    self._publish(prepared, place)
-                    if self._stop.is_set():
-                        break
-            except GlyphmillError as error:
-                self.door.fail(self.name, str(error))
-                raise
+            for prepared in self._prepared(stack, place):
+                self._publish(prepared, place)
+                if self._stop.is_set():
+                    break
             self.door.release(self.name)
 
     @contextmanager
@@ -182,8 +179,19 @@ class Producer:
 
     def _prepare(self, leased: Leased, work: Work) -> _Prepared:
         assert self._pool is not None  # run has made it
-        plan = self._plan(leased.chapters, work)
-        return _Prepared(work, tuple(self._pool.map(lambda task: self._pictures(plan, task), work.tasks)))
+        with self._telling(work, "reading pictures"):
+            plan = self._plan(leased.chapters, work)
+            return _Prepared(work, tuple(self._pool.map(lambda task: self._pictures(plan, task), work.tasks)))
+
+    @contextmanager
+    def _telling(self, work: Work, doing: str) -> Iterator[None]:
+        """The store is told of work that cannot be done here."""
+        try:
+            with told(doing):
+                yield
+        except GlyphmillError as error:
+            self.door.fail(self.name, str(error), [work.id])
+            raise
 
     def _plan(self, chapters: Sequence[Chapter], work: Work) -> PlanLike | None:
         if not any(task.pictures for task in work.tasks):
@@ -215,14 +223,14 @@ class Producer:
         first = work.tasks[0]
         ready = [(task, p) for task, p in zip(work.tasks, prepared.pictures, strict=True) if not isinstance(p, str)]
         absent = {task.key: p for task, p in zip(work.tasks, prepared.pictures, strict=True) if isinstance(p, str)}
-        tensors = self._encode([task for task, _ in ready], [pictures for _, pictures in ready])
         sources = {
             task.key: Source(pictures[0].source, pictures[0].box) for task, pictures in ready if task.kind == "latent"
         }
-        name, manifest = write_shard(
-            Path(place.folder), first.kind, first.group[1:], self.encoders.encoding,
-            [(task.key, tensor) for (task, _), tensor in zip(ready, tensors, strict=True)], absent, sources,
-        )  # fmt: skip
+        with self._telling(work, "encoding"):
+            tensors = self._encode([task for task, _ in ready], [pictures for _, pictures in ready])
+            named = [(task.key, tensor) for (task, _), tensor in zip(ready, tensors, strict=True)]
+            encoding, folder = self.encoders.encoding, Path(place.folder)
+            name, manifest = write_shard(folder, first.kind, first.group[1:], encoding, named, absent, sources)
         if not self.door.publish(self.name, work.id, name, manifest, place):
             (Path(place.folder) / name).unlink(missing_ok=True)
         self._works.discard(work.id)

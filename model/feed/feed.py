@@ -36,6 +36,8 @@ from model.feed.store import Store
 from model.feed.window import Window
 from warehouse.errors import LakeError, UsageError
 
+_FAILURES = 3  # producers that could not do the same work
+
 
 @dataclass(frozen=True)
 class FeedSettings:
@@ -66,6 +68,7 @@ class Feed:
         self._holdings = Holdings(self.record, self._window, settings.budget)
         self._encoding = self.record.encoding()
         self._producers: dict[str, _Producer] = {}
+        self._failed: dict[str, set[str]] = {}
         self._failure: str | None = None
         self._closed = False
         if self._encoding is not None:
@@ -158,10 +161,18 @@ class Feed:
             self._changed.notify_all()
             return keep
 
-    def fail(self, who: str, message: str) -> None:
-        """What stops the run: told to every consumer."""
+    def fail(self, producer: str, message: str, works: Sequence[str]) -> None:
+        """A producer could not do these works and goes. Others may be able to: what nobody else is there for, or three
+        could not do, stops the run. Without works it is the run that cannot go on."""
         with self._changed:
-            self._fail(f"{who}: {message}")
+            self._producers.pop(producer, None)
+            failed = [task.key for work in self._leases.release(producer) if work.id in works for task in work.tasks]
+            for key in failed:
+                self._failed.setdefault(key, set()).add(producer)
+            worst = max((len(self._failed[key]) for key in failed), default=_FAILURES)
+            if worst >= _FAILURES or not self._producers:
+                self._fail(f"{producer}: {message}")
+            self._changed.notify_all()
 
     # ---- consumers ---------------------------------------------------------------------------------------------------
 
@@ -194,9 +205,11 @@ class Feed:
                 self._raise_failure()
                 left = [key for key in left if not self._locate(key, found)]
                 rest = until - time.monotonic()
-                if not left or rest <= 0 or self._closed:
+                if not left or rest <= 0:
                     return found
                 self._changed.wait(rest)
+                if self._closed:
+                    return found
 
     def lost(self, name: str, place: Place, why: str) -> bool:
         """A consumer could not read a shard at a place, or it was damaged: what it held is encoded again. False: it was

@@ -149,10 +149,10 @@ class _Herd:
         self._deaths = self._deaths + 1 if made == self._made else 1
         self._made = made
         if code in _TELLING:
-            self._feed.fail(f"producer {name}", self._last_line(name) or f"ended with code {code}")
+            self._feed.fail(f"producer {name}", self._last_line(name) or f"ended with code {code}", ())
         elif self._deaths >= _IN_A_ROW:
             last = self._last_line(name)
-            self._feed.fail(f"producer {name}", f"{self._deaths} died in a row ({last}): see {self._log(name)}")
+            self._feed.fail(f"producer {name}", f"{self._deaths} died in a row ({last}): see {self._log(name)}", ())
         else:
             self.replaced += 1
             new, process = self._start()

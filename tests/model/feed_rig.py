@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from feed_plans import ListedPlan, open_listed, tiny_encoders
+from feed_plans import open_listed, tiny_encoders
 
 from model.batches import LatentBatch
 from model.consumer import Consumer
@@ -17,7 +17,7 @@ from model.feed.client import Door, HttpDoor
 from model.feed.encoders import Encoders, load_encoders
 from model.feed.feed import Feed, FeedSettings
 from model.feed.pixels import fitted
-from model.feed.plans import Plans
+from model.feed.plans import OpenPlan, PlanLike, Plans
 from model.feed.server import serving
 from model.producer import Producer
 from model.text.encoder import Prompt
@@ -30,16 +30,17 @@ class Rig:
 
     feed: Feed
     url: str
-    plan: ListedPlan
+    plan: PlanLike
     encoders: Encoders
     stack: ExitStack
+    opener: OpenPlan
     errors: list[GlyphmillError] = field(default_factory=list)
     threads: list[threading.Thread] = field(default_factory=list)
 
     def produce(
         self, name: str = "p0", folder: Path | None = None, door: Door | None = None, *, look_ahead: bool = False
     ) -> Producer:
-        plans = Plans(open_listed, known=[self.plan])
+        plans = Plans(self.opener, known=[self.plan])
         at = door or HttpDoor(self.url)
         producer = Producer(at, self.encoders, plans, name, folder=folder, decoders=1, look_ahead=look_ahead)
 
@@ -59,7 +60,7 @@ class Rig:
     ) -> Consumer:
         consumer = Consumer(
             self.plan, self.url, rank, world, prefetch=prefetch, local=local, pad_to=pad_to, stall_s=60.0,
-            opener=open_listed,
+            opener=self.opener,
         )  # fmt: skip
         return self.stack.enter_context(consumer)
 
@@ -67,22 +68,23 @@ class Rig:
 @contextmanager
 def rig(
     folder: Path,
-    plan: ListedPlan,
+    plan: PlanLike,
     settings: FeedSettings = FeedSettings(lease_s=5.0),  # noqa: B008 (frozen)
     *,
     producers: int = 1,
     rows: int | None = None,
     seed: int = 0,
     run: str = "run",
+    opener: OpenPlan = open_listed,
 ) -> Iterator[Rig]:
     vae, text = tiny_encoders(folder, seed)
-    feed = Feed(folder / run / "feed", settings, opener=open_listed)
+    feed = Feed(folder / run / "feed", settings, opener=opener)
     try:
         feed.begin(plan)
         with serving(feed.record.shards, feed) as url:
             feed.record.serving(url)
             with ExitStack() as stack:
-                made = Rig(feed, url, plan, load_encoders(vae, text, device="cpu", rows=rows), stack)
+                made = Rig(feed, url, plan, load_encoders(vae, text, device="cpu", rows=rows), stack, opener)
                 for number in range(producers):
                     made.produce(f"p{number}")
                 yield made
@@ -95,7 +97,7 @@ def rig(
 
 
 def expected(
-    plan: ListedPlan, encoders: Encoders, step: int, rank: int = 0, world: int = 1, pad_to: int = 1
+    plan: PlanLike, encoders: Encoders, step: int, rank: int = 0, world: int = 1, pad_to: int = 1
 ) -> LatentBatch:
     """The batch of a step, each sample encoded alone, here and now."""
     planned = plan.batch(step)

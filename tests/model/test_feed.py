@@ -357,6 +357,42 @@ def test_errors_of_a_producer_reach_the_consumer_as_one_line(tmp_path: Path, pla
             made.consume().batch(0)
 
 
+def test_what_one_producer_cannot_read_another_does(tmp_path: Path, plan: ListedPlan) -> None:
+    class Broken(ListedPlan):
+        def read(self, picture: Picture) -> bytes | None:
+            raise LakeError("the plan's lake is not at /lake")
+
+    with rig(tmp_path, plan, producers=0) as made:
+        made.feed.join("one more, to come", made.encoders.encoding)
+        consumer = made.consume()
+        waiting = threading.Thread(target=consumer.batch, args=(0,))
+        waiting.start()
+        made.plan = Broken(plan.folder)
+        made.produce("no-lake")
+        made.threads[0].join(30)
+        assert [type(error) for error in made.errors] == [LakeError]
+        made.plan = plan
+        made.produce("fine")
+        waiting.join(30)
+        for step in range(plan.steps):
+            same(consumer.batch(step), expected(plan, made.encoders, step))
+
+
+def test_what_three_producers_cannot_read_stops_the_run(tmp_path: Path, plan: ListedPlan) -> None:
+    with rig(tmp_path, plan, producers=0) as made:
+        made.feed.join("stays", made.encoders.encoding)
+        consumer = made.consume()
+        made.feed.attend("rank 0", 1, 0, 0)
+        for number in range(3):
+            assert made.feed.status().failure is None
+            made.feed.join(f"p{number}", made.encoders.encoding)
+            work = made.feed.lease(f"p{number}", "", 1.0).work
+            assert work is not None
+            made.feed.fail(f"p{number}", "no such shard", [work.id])
+        with pytest.raises(LakeError, match="p2: no such shard"):
+            consumer.batch(0)
+
+
 def test_a_task_that_kills_its_producers_stops_the_run_by_name(tmp_path: Path, plan: ListedPlan) -> None:
     with rig(tmp_path, plan, producers=0) as made:
         made.feed.join("x", made.encoders.encoding)
