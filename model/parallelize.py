@@ -10,6 +10,7 @@ Call in this order: model, weights, `parallelize`, and only then optimizer and a
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, cast
 
 import torch
@@ -90,6 +91,8 @@ def shard(model: MMDiT, mesh: DeviceMesh, compute: torch.dtype | None) -> None:
         reduce_dtype=None if compute in (None, wide) else wide,
         cast_forward_inputs=False,
     )
+    # Nothing here changes an output in place, which is what it warns of at each block.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor", category=UserWarning)
     blocks = list(model.transformer_blocks)
     for block in blocks:
         # The last block is needed again at once, by the backward pass: not let go of in between
