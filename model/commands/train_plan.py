@@ -128,7 +128,7 @@ def _show(plan: Plan) -> None:
         phase = tables.phase
         samples, tokens, most = totals(plan, tables)
         console.print(
-            f"\n[bold]{phase.name}[/bold]: {phase.steps:,} steps, {samples:,} samples, {tokens / 1e6:,.1f} M target "
+            f"\n[bold]{phase.name}[/bold]: {phase.steps:,} steps, {samples:,} samples, {tokens:,} target "
             f"tokens (at most {most:,} a step); ti2i {phase.edits}; dropout {phase.dropout:g}; "
             f"learning rate {phase.learning_rate}"
             + (f" after {phase.warmup:,} steps of warm-up" if phase.warmup else ""),
@@ -147,7 +147,8 @@ def _show(plan: Plan) -> None:
             ]
             left += [f"bucket {bucket} too small" for bucket in row.unused]
             sources.add_row(
-                row.source if row.task == "t2i" else f"{row.source} ({row.task})", row.share, f"{row.samples:,}", f"{row.images:,}", f"{row.epochs:.2f}",
+                row.source if row.task == "t2i" else f"{row.source} ({row.task})",
+                row.share, f"{row.samples:,}", f"{row.images:,}", f"{row.epochs:.2f}",
                 " ".join(f"{bucket}={number:,}" for bucket, number in row.buckets.items()),
                 "/".join(map(str, row.words)), "; ".join(left),
             )  # fmt: skip
