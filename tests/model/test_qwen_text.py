@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,39 @@ def test_a_whole_checkpoint_samples_as_diffusers_does(qwen2: QwenEncoder, tmp_pa
     ).images  # fmt: skip
     ours = latents(again, [Wish(Prompt(text)) for text in asked], Settings(32, 48, steps=4, seed=3))
     torch.testing.assert_close(ours, unpack(found, Grid(2, 3), 2), atol=2e-4, rtol=0)
+
+
+def test_the_second_reports_variant_is_a_checkpoint_too(folders: dict[str, Path], tmp_path: Path) -> None:
+    """SwiGLU, f16c64-like latents with patch 1, Qwen3-VL, told by pictures: saved, loaded, sampled."""
+    from model.components import Components
+    from model.mmdit import MMDiT, initialise
+    from model.schedule import ScheduleConfig
+    from model.vae_residual import ResidualVae, ResidualVaeConfig
+
+    encoder = QwenEncoder(folders[KINDS[1]], device="cpu")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        vae = ResidualVae(
+            ResidualVaeConfig(
+                base_dim=8, decoder_base_dim=8, z_dim=4, dim_mult=(1, 1, 2, 2, 2), num_res_blocks=1,
+                latents_mean=(0.0,) * 4, latents_std=(1.0,) * 4,
+            )
+        )  # fmt: skip
+    config = {"patch_size": 1, "in_channels": 4, "mlp": "swiglu", "joint_attention_dim": WIDTH}
+    mmdit = MMDiT(replace(tiny_components(text=encoder).mmdit.config, **config))
+    initialise(mmdit, torch.Generator().manual_seed(1))
+    torch.nn.init.normal_(mmdit.proj_out.weight, std=0.1, generator=torch.Generator().manual_seed(2))
+    parts = Components(mmdit.eval().requires_grad_(False), vae.eval(), encoder, ScheduleConfig())
+    assert parts.multiple == 16
+    components.save(parts, tmp_path / "second")
+    index = json.loads((tmp_path / "second" / "model_index.json").read_text())
+    assert index["transformer"][0] == "model.mmdit"  # diffusers has no such class, and is not told that it has
+    again = components.load(tmp_path / "second")
+    assert components.multiple_of(tmp_path / "second") == 16
+    assert again.identities() == parts.identities()
+    wish = Wish(Prompt("make it red", pictures((48, 48))))
+    settings = Settings(48, 48, steps=2)
+    torch.testing.assert_close(latents(again, [wish], settings), latents(parts, [wish], settings), atol=1e-4, rtol=0)
 
 
 def test_what_cannot_be_an_encoder_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
