@@ -155,7 +155,7 @@ def draws(
     """Sigma and noise of the samples at `positions` of the global batch of `step`; `shape`: of one sample.
 
     A function of (seed, step, position) for each sample: neither the other samples, nor ranks, nor their number count.
-    `device`: where the noise is drawn; a GPU's differs from a CPU's, which takes 10 ms or more for a million numbers, and
+    `device`: where the noise is drawn. A GPU's differs from a CPU's, which takes 10 ms or more for a million numbers;
     the sigmas are the same.
     """
     sigmas, noises = [], []
