@@ -250,7 +250,7 @@ class Feed:
             )
             held, window, recipe = self._holdings, self._window, self._recipe
             return Status(
-                window.floor, recipe.horizon, window.ready(there), window.last(recipe.steps), window.missing(there),
+                window.floor, recipe.horizon, window.ready(), window.last(recipe.steps), window.missing(),
                 len(self._leases), there.entries, there.shards, there.bytes, self.settings.budget, len(there.absent),
                 held.encoded, held.twice, held.evicted, held.lost, producers, window.cursors, recipe.chapters,
                 self._encoding, self._failure,
@@ -270,7 +270,7 @@ class Feed:
         if self._encoding is None or not self._recipe.chapters:
             return
         try:
-            self._window.extend(self._recipe.steps, self._tasks_of)
+            self._window.extend(self._recipe.steps, self._tasks_of, self.store)
         except (UsageError, LakeError) as error:
             self._fail(str(error))
 
@@ -298,7 +298,7 @@ class Feed:
         up_to = self._window.last(self._recipe.steps)
         if self._holdings.full(self._leases.tasks(), self._encoding):
             up_to = -1 if self._window.floor is None else self._window.floor
-        free = [task for task in self._window.todo(self.store, up_to) if task.key not in self._leases]
+        free = (task for task in self._window.todo(up_to) if task.key not in self._leases)
         try:
             return choose(free, self._leases.lost, len(self._producers), self.settings.most)
         except HopelessError as error:

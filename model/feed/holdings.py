@@ -12,6 +12,9 @@ from model.feed.store import Added, Store
 from model.feed.window import Window
 from warehouse.errors import LakeError
 
+#: Of a full budget, what is kept: what nobody needs goes in larger lots, so that not every shard means a search.
+_ROOM = 0.95
+
 
 class Holdings:
     """A store under a budget. `place`: the store's own folder. Not safe for threads: its owner locks."""
@@ -26,7 +29,9 @@ class Holdings:
 
     def scan(self, encoding: Encoding | None) -> None:
         """Take in whole shards that lie in the store's folder; what is damaged is removed and told in the audit."""
-        for line in self.store.scan(self.place, encoding):
+        keys, told = self.store.scan(self.place, encoding)
+        self._window.done(keys)
+        for line in told:
             self._record.note({"damaged": line})
 
     def take(self, producer: str, name: str, manifest: Manifest, place: Place) -> Added:
@@ -36,6 +41,7 @@ class Holdings:
                 raise LakeError(f"shard {name} is not in {place.folder}")
             place = self.place
         added = self.store.add(name, manifest, place)
+        self._window.done((*added.new, *added.absent))
         self.encoded += len(added.new)
         self.twice += added.known
         if added.new:
@@ -51,10 +57,10 @@ class Holdings:
     def trim(self) -> None:
         """Keep to the budget: first goes what the window does not need, then what only later steps of it need, which is
         encoded again in time. What the slowest consumer's step needs stays, whatever it takes."""
-        for needed in (self._window.wants, self._window.wants_now):
+        for needed, part in ((self._window.wants, _ROOM), (self._window.wants_now, 1.0)):
             if self._budget is None or self.store.bytes <= self._budget:
                 return
-            for name, places, keys in self.store.evict(needed, self._budget):
+            for name, places, keys in self.store.evict(needed, int(part * self._budget)):
                 self.evicted += 1
                 self._window.again(keys)
                 for place in places:

@@ -56,13 +56,14 @@ class Store:
     def shards(self) -> int:
         return len(self._shards)
 
-    def scan(self, place: Place, encoding: Encoding | None) -> list[str]:
+    def scan(self, place: Place, encoding: Encoding | None) -> tuple[list[str], list[str]]:
         """Index the whole shards of the folder that are not known yet; what a killed producer left half is removed.
 
-        Shards of another encoding stay where they are, unseen: their keys are never asked for. Gives a line for each
-        damaged file, which is removed too: what it held is encoded again.
+        Shards of another encoding stay where they are, unseen: their keys are never asked for. Gives the keys that
+        are known now, and a line for each damaged file, which is removed too: what it held is encoded again.
         """
-        told = []
+        told: list[str] = []
+        keys: list[str] = []
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             if path.name in self._shards:
                 continue
@@ -75,8 +76,9 @@ class Store:
             except FileNotFoundError:
                 continue
             if encoding is None or manifest.encoding == encoding:
-                self.add(path.name, manifest, place)
-        return told
+                added = self.add(path.name, manifest, place)
+                keys += [*added.new, *added.absent]
+        return keys, told
 
     def add(self, name: str, manifest: Manifest, place: Place) -> Added:
         """Take a shard in, or another place of one that is known. Raises ValueError if its content has another name."""
@@ -131,9 +133,8 @@ class Store:
         self.bytes -= held.size
         for key in held.keys:
             del self._spots[key]
-        for key in held.manifest.absent:
-            self.absent.pop(key, None)
-        return held.keys
+        unsaid = [key for key in held.manifest.absent if self.absent.pop(key, None) is not None]
+        return [*held.keys, *unsaid]
 
     def touch(self, keys: Iterable[str], step: int) -> None:
         """The shards of these entries are of use at a step."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from model.feed.messages import Task
 
 
-class _Keys(Protocol):
+class Keys(Protocol):
+    """Something that knows which entries are there."""
+
     def __contains__(self, key: str, /) -> bool: ...
 
 
@@ -21,7 +22,10 @@ class _Member:
 
 
 class Window:
-    """Steps floor..floor + ahead and what they need. Not safe for threads: its owner locks."""
+    """Steps floor..floor + ahead, what they need, and what of it is not there. Not safe for threads: its owner locks.
+
+    `there`: the entries that are there when a step is planned; `done` and `again` tell of changes.
+    """
 
     def __init__(self, ahead: int) -> None:
         self.ahead = ahead
@@ -29,7 +33,7 @@ class Window:
         self._members: dict[str, _Member] = {}
         self._steps: dict[int, dict[str, Task]] = {}
         self._todo: dict[int, dict[str, Task]] = {}
-        self._wanted: Counter[str] = Counter()
+        self._needed_by: dict[str, set[int]] = {}
 
     @property
     def floor(self) -> int | None:
@@ -56,18 +60,17 @@ class Window:
         """The last step to work for, of a run of so many steps; -1 while nobody consumes."""
         return -1 if self.floor is None else min(self.floor + self.ahead, steps - 1)
 
-    def extend(self, steps: int, tasks_of: Callable[[int], dict[str, Task]]) -> list[int]:
-        """Plan the steps of the window that are not planned yet; gives them. `tasks_of` may raise: then it is asked
-        again next time."""
+    def extend(self, steps: int, tasks_of: Callable[[int], dict[str, Task]], there: Keys) -> None:
+        """Plan the steps of the window that are not planned yet. `tasks_of` may raise: it is asked again next time."""
         if self.floor is None:
-            return []
-        new = [step for step in range(self.floor, self.last(steps) + 1) if step not in self._steps]
-        for step in new:
-            tasks = tasks_of(step)
-            self._steps[step] = tasks
-            self._todo[step] = dict(tasks)
-            self._wanted.update(tasks.keys())
-        return new
+            return
+        for step in range(self.floor, self.last(steps) + 1):
+            if step not in self._steps:
+                tasks = tasks_of(step)
+                self._steps[step] = tasks
+                self._todo[step] = {key: task for key, task in tasks.items() if key not in there}
+                for key in tasks:
+                    self._needed_by.setdefault(key, set()).add(step)
 
     def replan(self, first: int) -> None:
         """The steps from `first` on are planned anew."""
@@ -75,49 +78,54 @@ class Window:
             self._drop(step)
 
     def wants(self, key: str) -> bool:
-        return self._wanted[key] > 0
+        return key in self._needed_by
 
     def wants_now(self, key: str) -> bool:
         """Whether the slowest consumer's very step needs it."""
-        return self.floor is not None and key in self._steps.get(self.floor, {})
+        return self.floor is not None and self.floor in self._needed_by.get(key, ())
 
-    def again(self, keys: Sequence[str]) -> None:
-        """These entries are gone from the store: they are to be made again wherever they are needed."""
-        for step, tasks in self._steps.items():
-            self._todo[step].update({key: tasks[key] for key in keys if key in tasks})
+    def done(self, keys: Iterable[str]) -> None:
+        """These entries are there now."""
+        for key in keys:
+            for step in self._needed_by.get(key, ()):
+                self._todo[step].pop(key, None)
 
-    def todo(self, there: _Keys, up_to: int) -> Iterator[Task]:
-        """What is to be made, each once, the earliest steps first."""
+    def again(self, keys: Iterable[str]) -> None:
+        """These entries are gone: they are to be made again wherever they are needed."""
+        for key in keys:
+            for step in self._needed_by.get(key, ()):
+                self._todo[step][key] = self._steps[step][key]
+
+    def todo(self, up_to: int) -> Iterator[Task]:
+        """What is to be made, each once, the earliest steps first. Ends with the next change."""
         told: set[str] = set()
         for step in sorted(s for s in self._todo if s <= up_to):
-            left = self._todo[step]
-            for key in [key for key in left if key in there]:
-                del left[key]
-            yield from [task for key, task in left.items() if key not in told]
-            told.update(left)
+            for key, task in self._todo[step].items():
+                if key not in told:
+                    told.add(key)
+                    yield task
 
-    def ready(self, there: _Keys) -> int:
+    def ready(self) -> int:
         """Whole steps from the floor on that lack nothing."""
         count, step = 0, self.floor
-        while step is not None and step in self._todo and all(key in there for key in self._todo[step]):
+        while step is not None and step in self._todo and not self._todo[step]:
             count, step = count + 1, step + 1
         return count
 
-    def missing(self, there: _Keys) -> int:
-        return len({key for tasks in self._todo.values() for key in tasks if key not in there})
+    def missing(self) -> int:
+        """Entries of the window that are not there."""
+        return len({key for tasks in self._todo.values() for key in tasks})
 
     def _forget_outside(self) -> None:
         floor = self.floor
-        if floor is None:
-            outside = list(self._steps)
-        else:
-            outside = [s for s in self._steps if s < floor or s > floor + self.ahead]
-        for step in outside:
-            self._drop(step)
+        for step in list(self._steps):
+            if floor is None or not floor <= step <= floor + self.ahead:
+                self._drop(step)
 
     def _drop(self, step: int) -> None:
         for key in self._steps.pop(step):
-            self._wanted[key] -= 1
-            if self._wanted[key] <= 0:
-                del self._wanted[key]
+            steps = self._needed_by[key]
+            steps.discard(step)
+            if not steps:
+                del self._needed_by[key]
         del self._todo[step]

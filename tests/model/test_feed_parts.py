@@ -106,28 +106,41 @@ def test_the_window_follows_the_slowest_and_never_exceeds_its_size(moves: list[t
     for rank, step in moves:
         window.attend(f"rank {rank}", 3, step, step)
         cursors[f"rank {rank}"] = step
-        window.extend(25, steps.__getitem__)
+        window.extend(25, steps.__getitem__, set())
         floor = min(cursors.values())
         assert window.floor == floor
         inside = range(floor, min(floor + ahead, 24) + 1)
         wanted = {key for step in inside for key in steps[step]}
-        found = list(window.todo(set(), 24))
-        assert [one.key for one in found] == list(dict.fromkeys(one.key for s in inside for one in steps[s].values()))
+        found = list(window.todo(24))
+        assert len(found) == len({one.key for one in found})
+        first = {key: min(step for step in inside if key in steps[step]) for key in wanted}
+        assert {one.key for one in found} == wanted
+        assert [first[one.key] for one in found] == sorted(first.values())
         for key in {key for listed in steps.values() for key in listed}:
             assert window.wants(key) == (key in wanted)
-        assert window.missing(set()) == len(wanted)
-        assert window.ready(wanted) == len(inside)
+        assert window.missing() == len(wanted)
+        assert window.ready() == 0
+        window.done(wanted)
+        assert window.ready() == len(inside)
+        assert window.missing() == 0
+        window.again(wanted)
 
 
 def test_what_was_made_and_lost_is_made_again() -> None:
     window = Window(2)
     window.attend("rank 0", 1, 0, 0)
-    window.extend(3, lambda step: {"a": task("a", step), f"{step}": task(f"{step}", step)})
-    assert [one.key for one in window.todo({"a", "0"}, 2)] == ["1", "2"]
-    window.again(["a"])
-    assert [one.key for one in window.todo({"0"}, 2)] == ["a", "1", "2"]
+    window.extend(3, lambda step: {"a": task("a", step), f"{step}": task(f"{step}", step)}, {"0"})
+    assert [one.key for one in window.todo(2)] == ["a", "1", "2"]
+    window.done(["a"])
+    assert [one.key for one in window.todo(2)] == ["1", "2"]
+    window.again(["a", "unknown"])
+    assert [one.key for one in window.todo(2)] == ["a", "1", "2"]
+    assert [one.key for one in window.todo(0)] == ["a"]
+    assert window.wants_now("a")
+    assert not window.wants_now("1")
     window.replan(1)
     assert not window.wants("2")
+    assert window.wants("a")
     window.attend("rank 0", 2, 0, 0)  # another world: the old ranks are gone
     window.leave("rank 0")
     assert window.floor is None
