@@ -16,7 +16,7 @@ from model.config import MMDiTConfig
 from model.layout import check_shapes, expected_shapes, load_mmdit, save_mmdit
 from model.mmdit import MMDiT
 from model.schedule import ScheduleConfig
-from model.text.encoder import load_text
+from model.text.encoder import TextEncoder, load_text
 from model.vae_base import Vae
 from model.vae_loading import latent_identity, load_vae
 from model.weights import refuse_existing
@@ -96,16 +96,28 @@ def read_vae(source: Source, folder: Path | None) -> Vae | None:
     return vae
 
 
-def text_folder(source: Source, folder: Path | None) -> Path | None:
-    """Where the text encoder lies: `folder`, the run's own, or the place that the run's record names."""
-    if folder is not None:
-        return folder
-    if source.run is not None and (source.run / TEXT).is_dir():
-        return source.run / TEXT
-    return _recorded(source, "text")
+def read_text(source: Source, folder: Path | None) -> TextEncoder | None:
+    """The text encoder of the training: of `folder`, the run's own, or of the place that the run's record names.
+
+    None where none is known. Raises UsageError where it is not the one that was trained with.
+    """
+    place = folder
+    if place is None and source.run is not None:
+        place = source.run / TEXT if (source.run / TEXT).is_dir() else _recorded(source, "text")
+    if place is None:
+        return None
+    encoder = load_text(place, device="cpu")
+    if source.step is not None:
+        wanted = _identity(source, "text", str)
+        if encoder.identity != wanted:
+            raise UsageError(
+                f"{place} is not the text encoder of this training (it is {encoder.identity}, trained with was "
+                f"{wanted}): name the right one with --text"
+            )
+    return encoder
 
 
-def export(model: MMDiT, vae: Vae | None, text: Path | None, out: Path) -> bool:
+def export(model: MMDiT, vae: Vae | None, text: TextEncoder | None, out: Path) -> bool:
     """Writes a whole checkpoint folder, or the transformer's alone where a part is not known; says whether whole.
 
     Raises UsageError where `out` is not empty or the parts are not of one model; nothing is written then.
@@ -114,7 +126,7 @@ def export(model: MMDiT, vae: Vae | None, text: Path | None, out: Path) -> bool:
     if vae is None or text is None:
         save_mmdit(model, out)
         return False
-    save_components(Components(model, vae, load_text(text, device="cpu"), ScheduleConfig()), out)
+    save_components(Components(model, vae, text, ScheduleConfig()), out)
     return True
 
 

@@ -48,12 +48,12 @@ def export_model(
 
     Example: [bold]glyphmill model export runs/first --out checkpoints/first[/bold]
     """
-    from model.export import export, find_source, read_model, read_vae, text_folder
+    from model.export import export, find_source, read_model, read_text, read_vae
     from model.weights import refuse_existing
 
     refuse_existing(out)
     found = find_source(source, step)
-    autoencoder, encoder = read_vae(found, vae), text_folder(found, text)
+    autoencoder, encoder = read_vae(found, vae), read_text(found, text)
     trained = read_model(found, weights.value)
     count = sum(parameter.numel() for parameter in trained.parameters())
     what = f"{found.path}, {count:,} parameters"

@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> Path:
     save_vae(vae, tmp_path / "vae")
     save_text(CharacterEncoder(24), folder / "text_encoder")
     (folder / "run.json").write_text(json.dumps({"format": 1, "settings": {"vae": str(tmp_path / "vae")}}))
-    identity = {"model": CONFIG.to_dict(), "vae": latent_identity(vae)}
+    identity = {"model": CONFIG.to_dict(), "vae": latent_identity(vae), "text": CharacterEncoder(24).identity}
     for step in (10, 20):
         average = {name: tensor.detach() for name, tensor in tiny(CONFIG, seed=step + 1).named_parameters()}
         state = TrainingState({"model": Role(tiny(CONFIG, seed=step), None, average)}, {}, identity)
@@ -96,6 +96,9 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(run: Path, tmp_p
     torch.nn.init.ones_(other.quant_conv.weight)
     save_vae(other, tmp_path / "other")
     assert "not the VAE of this training" in refused("model", "export", run, "--vae", tmp_path / "other", "--out", out)
+    save_text(CharacterEncoder(24, seed=5), tmp_path / "words")
+    text = refused("model", "export", run, "--text", tmp_path / "words", "--out", out)
+    assert "not the text encoder of this training" in text
     assert not out.exists()
     assert "exists already" in refused("model", "export", run, "--out", tmp_path / "vae")
     dry = here("model", "export", run, "--out", out, "--dry-run")
