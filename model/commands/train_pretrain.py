@@ -112,6 +112,12 @@ FsdpOption = Annotated[
     typer.Option("--fsdp", min=1, help="Ranks that share weights, each with rows of its own; all others if not said.",
                  rich_help_panel=RANKS, show_default=False),
 ]  # fmt: skip
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", min=1, help="Of torch; all cores if not said.", rich_help_panel=RANKS, show_default=False
+    ),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda.", rich_help_panel=RANKS)]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Refuse to begin: there must be a checkpoint.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")]
@@ -153,6 +159,7 @@ def pretrain(
     micro_tokens: TokensOption = None,
     tp: TpOption = 1,
     fsdp: FsdpOption = None,
+    threads: ThreadsOption = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
     dry_run: DryRunOption = False,
@@ -163,6 +170,8 @@ def pretrain(
 
     Example: [bold]glyphmill train pretrain -c glyphs --lake lake --vae vae --out runs/first[/bold]
     """
+    import torch
+
     from model import readback
     from model.training.prepare import Asked, needs, parameters, prepare
     from model.training.pretrain import Course, done_steps, read_prompts
@@ -172,6 +181,8 @@ def pretrain(
     from model.training.run_folder import opened
     from warehouse.errors import UsageError
 
+    if threads is not None:
+        torch.set_num_threads(threads)
     reader = None if read_back is None else partial(readback.read_back, how=read_back.value, workers=1)
     asked = Asked(
         curriculum, lake, vae, model, text, seed, learning_rate, precision.value, micro_tokens, ac, tp, fsdp, hold_out,
@@ -198,7 +209,9 @@ def pretrain(
             _tell(prepared, found, parameters(prepared), done, quiet and not dry_run)
         if dry_run:
             return
-        run.begin(prepared.identity, {"model": model, "lake": str(lake), "curriculum": curriculum, "vae": str(vae)})
+        # `glyphmill model export` finds the parts by these, from wherever it is called
+        parts = {"vae": str(vae.resolve()), "text": str(prepared.text_folder.resolve())}
+        run.begin(prepared.identity, {"model": model, "lake": str(lake), "curriculum": curriculum, **parts})
         if done >= steps:
             typer.echo(f"done: {done} steps, the last checkpoint is in {run.checkpoints}")
             return

@@ -109,7 +109,6 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
             "text": encoding.text,
             "plan": plan.digest,
             "seed": asked.seed,
-            "hold_out": asked.hold_out,
         },
     )
 
@@ -196,7 +195,8 @@ def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:
 
 def _refuse_other_curriculum(asked: Asked, curriculum: Curriculum, run: RunFolder) -> None:
     there = Plan.open(run.plan).curriculum
-    if held_out.without(curriculum, asked.hold_out).digest != there.digest:
+    # one that `glyphmill train plan` made holds nothing out
+    if there.digest not in (held_out.without(curriculum, asked.hold_out).digest, curriculum.digest):
         raise UsageError(
             f"{run.plan} was made of another curriculum ({there.name}) than {asked.curriculum} is now, or with another "
             "--hold-out or --learning-rate: ask for what it was made with, or train into another folder (a recipe is "

@@ -19,6 +19,7 @@ from model.feed.local import local_feed
 from model.flow import Timesteps
 from model.mmdit import MMDiT, initialise
 from model.parallelize import parallelize
+from model.plan.plan import Plan
 from model.ranks import on_first, rank
 from model.schedule import ScheduleConfig
 from model.training.algorithm import FlowMatching
@@ -102,7 +103,7 @@ def pretrain(
             {"model": optimizer},
             {"model": average} if average is not None else {},
             consumer,
-            lambda step: (plan.phase(step).name, plan.learning_rate(step)),
+            lambda step: _rate(consumer, step),
             prepared.precision,
             StepSettings(config.patch_size, prepared.asked.micro_tokens, settings.clip or None),
             team=team,
@@ -121,7 +122,7 @@ def pretrain(
             _events(prepared, course, model, average, start, stack, read_back),
             _sinks(prepared, course, start, stack),
             progress(start, stop) if progress is not None and rank() == 0 else None,
-            lambda step, positions: _names(prepared, step, positions),
+            lambda step, positions: _names(_followed(consumer, step), step, positions),
         )
         return loop.run(start, stop)
 
@@ -137,11 +138,11 @@ def _build(prepared: Prepared, compile_blocks: bool) -> MMDiT:
     model = MMDiT(prepared.config)
     generator = torch.Generator().manual_seed(prepared.asked.seed)
     initialise(model, generator)
-    model.to(prepared.precision.device)
     return parallelize(
         model,
         prepared.parallel,
         prepared.checkpointing,
+        device=prepared.precision.device,
         compute=prepared.precision.compute,
         compile_blocks=compile_blocks,
     )
@@ -278,10 +279,23 @@ def _peak(prepared: Prepared) -> float | None:
     return None if peak is None else peak * prepared.parallel.world
 
 
-def _names(prepared: Prepared, step: int, positions: Sequence[int]) -> list[str]:
+def _followed(consumer: Consumer, step: int) -> Plan:
+    """The plan of a step: a recipe may change while a run goes on."""
+    plan = consumer.plan(step)
+    assert isinstance(plan, Plan)  # nothing else opens them here
+    return plan
+
+
+def _rate(consumer: Consumer, step: int) -> tuple[str, float]:
+    """Phase and learning rate of a step."""
+    plan = _followed(consumer, step)
+    return plan.phase(step).name, plan.learning_rate(step)
+
+
+def _names(plan: Plan, step: int, positions: Sequence[int]) -> list[str]:
     """The images at these places of a step."""
-    samples = prepared.plan.batch(step).samples
-    return [prepared.plan.image_id(samples[p].target) or "forgotten" for p in positions]
+    samples = plan.batch(step).samples
+    return [plan.image_id(samples[p].target) or "forgotten" for p in positions]
 
 
 def read_prompts(path: Path) -> tuple[str, ...]:
