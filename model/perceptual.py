@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
 from model.reader import Reader, load_reader
@@ -23,8 +22,8 @@ EPS = 1e-6
 
 
 class ReadingDistance:
-    """Zhang et al. 2018 (arXiv 1801.03924), eq. 1, with all weights 1: features of each stage are normalised over
-    channels at each place; their squared differences are averaged over places, and over stages."""
+    """Johnson, Alahi & Fei-Fei 2016 (arXiv 1603.08155), eq. 2, over all stages of the reader: the mean squared
+    difference of features, here over the mean square of those of the true picture, so that all stages weigh alike."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
@@ -32,9 +31,9 @@ class ReadingDistance:
     def __call__(self, shown: Tensor, true: Tensor) -> Tensor:
         """Of pixels (B, 3, H, W) in -1..1; a scalar with a gradient towards `shown`."""
         with torch.no_grad():
-            wanted = [_unit(stage) for stage in self.reader.features(true)]
-        found = [_unit(stage) for stage in self.reader.features(shown)]
-        apart = [(a - b).square().sum(1).mean() for a, b in zip(found, wanted, strict=True)]
+            wanted = self.reader.features(true)
+        found = self.reader.features(shown)
+        apart = [(a - b).square().mean() / (b.square().mean() + EPS) for a, b in zip(found, wanted, strict=True)]
         return torch.stack(apart).mean()
 
 
@@ -43,7 +42,3 @@ def reading_distance(folder: Path | None, device: str) -> Callable[[Tensor, Tens
     if folder is None:
         raise UsageError("a perceptual loss needs a reader: name its folder with --reader, or give --perceptual 0")
     return ReadingDistance(load_reader(folder).to(device))
-
-
-def _unit(features: Tensor) -> Tensor:
-    return F.normalize(features, dim=1, eps=EPS)

@@ -95,6 +95,7 @@ def save_vae(vae: Vae, folder: str | Path, *, replace: bool = False) -> None:
             weights = {name: value.detach().cpu().contiguous() for name, value in vae.state_dict().items()}
             save_file(weights, new / WEIGHTS, metadata={"format": "pt"})
             (new / CONFIG).write_text(json.dumps(vae.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+            (new / WEIGHTS).chmod((new / CONFIG).stat().st_mode)  # safetensors writes for its owner alone
             for file in (new / WEIGHTS, new / CONFIG, new):
                 sync(file)
             if root.exists():

@@ -84,8 +84,8 @@ def train_vae(
     resolution: ResolutionOption = 64,
     view: ViewOption = ViewName.fit,
     steps: StepsOption = 1000,
-    batch: BatchOption = 16,
-    lr: RateOption = 2e-3,
+    batch: BatchOption = 8,
+    lr: RateOption = 4e-3,
     config: Annotated[
         Path | None, typer.Option("--config", help="config.json of a VAE, not one by width.", rich_help_panel=NETWORK)
     ] = None,

@@ -44,10 +44,12 @@ def gather(lake: str | PurePath, sql: str, *, most: int, cache: Path | None = No
 
     Raises UsageError where the lake knows of no drawn text in these images.
     """
+    truths = _truths(lake, sql)
+    if not truths:
+        raise UsageError(_NOTHING)
     dataset = ShardDataset(
         lake, _drawn(sql), batch_size=1, buckets=("1:1",), cache_dir=cache, captions_sql=_NO_CAPTIONS
     )
-    truths = _truths(lake, sql)
     cuts: list[npt.NDArray[np.uint8]] = []
     texts: list[str] = []
     apart: list[bool] = []
@@ -66,7 +68,7 @@ def gather(lake: str | PurePath, sql: str, *, most: int, cache: Path | None = No
     alphabet = "".join(sorted(text for text, count in counted.items() if count >= LEAST_OF_A_KIND))
     kept = [place for place, text in enumerate(texts) if text in alphabet]
     if not kept:
-        raise UsageError("these images have no drawn text that the lake knows of: choose images of `glyphmill synth`")
+        raise UsageError(_NOTHING)
     return Characters(
         alphabet,
         torch.from_numpy(np.stack([cuts[place] for place in kept])).permute(0, 3, 1, 2),
@@ -88,6 +90,7 @@ def square(picture: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:
     return np.asarray(part.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
+_NOTHING = "these images have no drawn text that the lake knows of: choose images of `glyphmill synth`"
 _NO_CAPTIONS = "SELECT image_id, text FROM captions WHERE false"
 
 

@@ -86,7 +86,8 @@ def run(
                 norm = _update(terms.loss, trained, optimizer, rate, settings.clip)
                 pending.append((step, rate, terms, norm))
                 done = step + 1
-                due = done % course.save_every == 0 or done == settings.steps or asked.asked is not None
+                ending = asked.asked  # looked at once: what comes after this is for the next step
+                due = done % course.save_every == 0 or done == settings.steps or ending is not None
                 if due or done % course.log_every == 0:
                     rows = _rows(pending, time.monotonic() - began)
                     began = time.monotonic()
@@ -95,8 +96,8 @@ def run(
                         progress(done, settings.steps, rows[-1])
                 if due:
                     save(done)
-                if asked.asked is not None and done < settings.steps:
-                    raise StoppedBySignal(f"stopped after step {done} and saved: run it again to go on", asked.asked)
+                if ending is not None and done < settings.steps:
+                    raise StoppedBySignal(f"stopped after step {done} and saved: run it again to go on", ending)
     finally:
         metrics.close()
     return start

@@ -80,14 +80,17 @@ def train_reader(
 
 
 def varied(pixels: Tensor, draw: torch.Generator) -> Tensor:
-    """A batch shifted together by up to SHIFT pixels; half of its pictures in negative; a little noise."""
+    """A batch shifted together by up to SHIFT pixels; each picture with a contrast and a tone of its own, half of them
+    in negative, so that these come to mean nothing; a little noise."""
     down, across = (int(n) for n in torch.randint(-SHIFT, SHIFT + 1, (2,), generator=draw))
     moved = F.pad(pixels, (SHIFT,) * 4, mode="replicate")
     height, width = pixels.shape[-2:]
     moved = moved[:, :, SHIFT + down : SHIFT + down + height, SHIFT + across : SHIFT + across + width]
     sign = torch.randint(0, 2, (len(pixels), 1, 1, 1), generator=draw).float() * 2 - 1
+    contrast = 0.4 + 0.6 * torch.rand(len(pixels), 1, 1, 1, generator=draw)
+    tone = (1 - contrast) * (2 * torch.rand(len(pixels), 1, 1, 1, generator=draw) - 1)
     noise = torch.randn(pixels.shape, generator=draw) * 0.05
-    return moved * sign + noise
+    return moved * sign * contrast + tone + noise
 
 
 @torch.no_grad()

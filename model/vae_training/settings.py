@@ -18,10 +18,10 @@ class VaeTraining:
     l1 |d| + l2 d^2 + kl KL + perceptual P, each a mean (model.vae_training.objective)."""
 
     steps: int = 1000
-    batch: int = 16
+    batch: int = 8
     resolution: int = 64
     view: View = "fit"
-    rate: float = 2e-3
+    rate: float = 4e-3
     last_rate: float = 0.02
     warmup: int = 50
     betas: tuple[float, float] = (0.9, 0.99)
