@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -109,7 +110,7 @@ def read_text(source: Source, folder: Path | None) -> TextEncoder | None:
     encoder = load_text(place, device="cpu")
     if source.step is not None:
         wanted = _identity(source, "text", str)
-        if encoder.identity != wanted:
+        if _but_type(encoder.identity) != _but_type(wanted):
             raise UsageError(
                 f"{place} is not the text encoder of this training (it is {encoder.identity}, trained with was "
                 f"{wanted}): name the right one with --text"
@@ -135,6 +136,11 @@ def _identity(source: Source, name: str, kind: type) -> Any:
     if not isinstance(told, kind):
         raise UsageError(f"{source.path} does not say its {name}: it is no checkpoint of glyphmill train pretrain")
     return told
+
+
+def _but_type(identity: str) -> str:
+    """A text encoder's identity without what it computes in: trained with on a GPU, exported on a CPU."""
+    return re.sub(r" dtype=\w+", "", identity)
 
 
 def _recorded(source: Source, name: str) -> Path | None:
