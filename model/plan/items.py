@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.batches import Picture
+from model.plan.shuffle import shuffled
 from model.plan.words import Words
-from warehouse.order import key, mix, permute
+from warehouse.order import key, mix
 from warehouse.selection import Bucket, Selection
 
 Int64 = npt.NDArray[np.int64]
@@ -76,7 +77,7 @@ class Items:
         records, draw = np.empty_like(cursor), np.empty(cursor.shape, np.uint64)
         for number in np.unique(epoch).tolist():
             mine = epoch == number
-            slots = permute(cursor[mine] - number * places, places, key("slots", *secret, bucket, number))
+            slots = shuffled(cursor[mine] - number * places, places, key("slots", *secret, bucket, number))
             where = (
                 self._at(found, slots, key("turn", *secret, bucket), number) if found.weighted else found.start + slots
             )

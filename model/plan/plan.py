@@ -27,11 +27,12 @@ from model.curriculum.stored import from_dict
 from model.plan.items import Items
 from model.plan.make import FORMAT, MAIN, make
 from model.plan.select import Held
+from model.plan.shuffle import shuffled
 from model.plan.streams import BLOCK, Cell, Stream
 from model.plan.words import shares_of
 from warehouse.errors import LakeError, UsageError
 from warehouse.lake import Lake
-from warehouse.order import key, mix, permute
+from warehouse.order import key, mix
 from warehouse.places import place
 from warehouse.reader import Reader
 from warehouse.selection import Selection
@@ -150,7 +151,7 @@ class Plan:
         stream = found.streams[int(found.stream[within])]
         positions = np.arange(start, stream.batch if stop is None else min(stop, stream.batch), dtype=np.int64)
         # sources are shuffled within a batch, so that every rank has its part of each
-        place_of = permute(positions, stream.batch, key("place", self.seed, step))
+        place_of = shuffled(positions, stream.batch, key("place", self.seed, step))
         dropped = self._dropped(step, positions, found.phase.dropout)
         samples: list[PlannedSample | None] = [None] * len(positions)
         begin = 0

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.plan.deal import deal, deal_ones
+from model.plan.shuffle import shuffled
 
 share = st.floats(0, 1).map(lambda value: value if value > 1e-6 else 0.0)
 
@@ -57,3 +58,12 @@ def test_one_a_step_keeps_within_one_step() -> None:
 def test_a_row_without_any_share_is_refused() -> None:
     with pytest.raises(ValueError, match="none above 0"):
         deal(np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([1, 1]))
+
+
+@given(size=st.one_of(st.integers(1, 300), st.integers(2040, 2060)), secret=st.integers(0, 2**64 - 1))
+def test_shuffling_is_a_permutation_by_key(size: int, secret: int) -> None:
+    found = shuffled(np.arange(size), size, secret)
+    assert sorted(found.tolist()) == list(range(size))
+    assert shuffled(np.array([size - 1]), size, secret)[0] == found[-1]
+    if size > 30:
+        assert found.tolist() != shuffled(np.arange(size), size, secret ^ 1).tolist()
