@@ -5,7 +5,7 @@ BIN   := $(VENV)/bin
 # xdist workers of the test run; 0 runs in one process. More than cores: many tests wait for servers and time-outs.
 JOBS  ?= 3
 
-.PHONY: help demo test check bench soak airflow-test clean
+.PHONY: help demo test check bench learn soak airflow-test clean
 help:            ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
@@ -24,6 +24,9 @@ check: $(VENV)/.has-dev            ## lint, format and types
 
 bench: $(VENV)/.has-dev            ## every benchmark beside its peer (long; not part of CI)
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+learn: $(VENV)/.has-dev            ## train a model that writes 86 characters, 20 minutes on two cores
+	$(BIN)/python bench/learn.py --out learn-run --docs docs/learn
 
 soak: $(VENV)/.has-dev             ## crash and scale tests at full size (long; not part of CI)
 	GLYPHMILL_SOAK=1 $(BIN)/pytest -q tests -m soak

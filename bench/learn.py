@@ -30,7 +30,6 @@ MODEL = "small"
 SAMPLING = ("--size", "64x64", "--steps", "20", "--guidance", "3", "--batch", "86", "--quiet")
 #: Group, share of 860 read exactly, in the table of `glyphmill sample --read`.
 ROW = re.compile(r"^(all|Chinese|Latin)\s+(\d+)\s+([\d.]+)%", re.MULTILINE)
-CENTRED = 2500  # steps of the curriculum's first phase
 
 
 @dataclass
@@ -62,7 +61,7 @@ def _cpu() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("learn"), help="Folder of everything; it must not exist.")
+    parser.add_argument("--out", type=Path, default=Path("learn-run"), help="Folder of everything; it must not exist.")
     parser.add_argument("--docs", type=Path, help="Folder for the sheet, the curve and results.json.")
     parser.add_argument("--threads", type=int, default=2, help="Threads of the trainer.")
     asked = parser.parse_args()
@@ -82,6 +81,8 @@ def main() -> None:
 
 def learn(out: Path) -> dict[str, object]:
     """The whole road in the folder `out`; seconds and shares."""
+    from model.curriculum.load import load
+
     clock, lake, vae, run = Clock(), out / "lake", out / "vae", out / "run"
     for layout, count in (("centred", 4300), ("free", 8600)):
         clock.run(f"draw {layout}", "synth", "glyph", "--count", count, "--layout", layout, "--lake", lake, "--quiet")
@@ -91,6 +92,7 @@ def learn(out: Path) -> dict[str, object]:
     )  # fmt: skip
     clock.run("train the VAE", "train", "vae", "--recipe", "vae-glyphs", "--lake", lake, "--out", vae, "--quiet")
     centred, free = fresh("centred", out), fresh("free", out)
+    first = load("glyphs").phases[0].steps
     training = (
         "train",
         "pretrain",
@@ -107,7 +109,7 @@ def learn(out: Path) -> dict[str, object]:
         "--quiet",
     )
     shares = {}
-    for name, until, asked in (("untrained", 1, centred), ("centred", CENTRED, centred), ("free", None, free)):
+    for name, until, asked in (("untrained", 1, centred), ("centred", first, centred), ("free", None, free)):
         stop = () if until is None else ("--until", until)
         if name != "untrained":
             clock.run(f"train {name}", *training, *stop)
