@@ -36,8 +36,8 @@ PEAK_FLOPS = 989e12  # dense bf16 of an H100 or H200, by its data sheet
 SMALL = MMDiTConfig(
     num_layers=4, attention_head_dim=32, num_attention_heads=4, joint_attention_dim=64, axes_dims_rope=(8, 12, 12)
 )
-#: 1.6 B parameters.
-LARGE = MMDiTConfig(num_layers=28, num_attention_heads=12, joint_attention_dim=2048)
+#: 1.7 B parameters.
+LARGE = MMDiTConfig(num_layers=20, num_attention_heads=12, joint_attention_dim=2048)
 Step = Callable[[], Tensor]
 
 
@@ -271,9 +271,10 @@ def on_cpu(repeats: int, only: str) -> None:
     )
 
 
-def on_gpu(repeats: int, compiled: bool, batch: int, side: int, text: int) -> None:
+def on_gpu(repeats: int, compiled: bool, batch: int, side: int, text: int, masked: bool) -> None:
     torch.backends.cuda.matmul.allow_tf32 = True
-    case = Case(f"{side}-px tokens, bf16", LARGE, batch, (Grid(side // 16, side // 16),), text)
+    lengths = tuple(1 + (37 * place) % text for place in range(batch)) if masked else None
+    case = Case(f"{side}-px tokens, bf16", LARGE, batch, (Grid(side // 16, side // 16),), text, lengths)
     pair = Pair(case, "cuda", compiled)
     count = sum(parameter.numel() for parameter in pair.ours.parameters())
     print(f"{torch.cuda.get_device_name()}; torch {torch.__version__}; {count / 1e9:.2f} B parameters, batch {batch}")
@@ -323,11 +324,12 @@ def main() -> None:
     ask.add_argument("--batch", type=int, default=16, help="GPU: samples a step")
     ask.add_argument("--side", type=int, default=512, help="GPU: side of the picture in pixels")
     ask.add_argument("--text", type=int, default=128, help="GPU: text tokens")
+    ask.add_argument("--masked", action="store_true", help="GPU: texts of other lengths (share of the peak: unmasked)")
     asked = ask.parse_args()
     if asked.device == "cpu":
         on_cpu(asked.repeats, asked.only)
     else:
-        on_gpu(asked.repeats, asked.compile, asked.batch, asked.side, asked.text)
+        on_gpu(asked.repeats, asked.compile, asked.batch, asked.side, asked.text, asked.masked)
 
 
 if __name__ == "__main__":
