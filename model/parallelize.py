@@ -66,6 +66,8 @@ def parallelize(
     Raises UsageError where the layout does not fit the network or the number of ranks that were started.
     """
     parallel.check(model.config)
+    if compile_blocks and parallel.tp > 1 and parallel.data_world > 1:
+        raise UsageError("torch.compile cannot take tp and fsdp together (torch 2.13): leave --compile or --tp away")
     device = device or next(model.parameters()).device
     mesh = make_mesh(parallel, device.type) if together() or parallel.world > 1 else None
     if mesh is not None and parallel.tp > 1:

@@ -168,6 +168,11 @@ def test_heads_that_cannot_be_split_are_told() -> None:
         parallelize(make_model(ONE), ParallelConfig(tp=3))
 
 
+def test_what_torch_cannot_compile_is_told() -> None:
+    with pytest.raises(UsageError, match="leave --compile or --tp away"):
+        parallelize(make_model(ONE), ParallelConfig(tp=2, fsdp=2), compile_blocks=True)
+
+
 def test_ranks_that_were_not_started_are_told() -> None:
     with pytest.raises(UsageError, match=r"1 ranks were started, but tp 2 .* torchrun --nproc-per-node 2"):
         parallelize(make_model(ONE), ParallelConfig(tp=2))
