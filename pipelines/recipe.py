@@ -243,7 +243,9 @@ def find(path_or_name: str | Path) -> Path:
     if path.is_file():
         return path
     shipped = {
-        Path(str(f)).stem: Path(str(f)) for f in resources.files("recipes").iterdir() if f.name.endswith(".toml")
+        Path(str(f)).stem: Path(str(f))
+        for f in resources.files("recipes").iterdir()
+        if f.name.endswith(".toml") and not f.name.startswith("curriculum-")  # those are model.curriculum's
     }
     if str(path_or_name) in shipped:
         return shipped[str(path_or_name)]

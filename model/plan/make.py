@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def make(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Note
             f"curriculum {curriculum.name} has no learning rate for phase {missing[0]}: write learning_rate in it, or "
             "give one with --learning-rate"
         )
+    alone = not folder.parent.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
@@ -65,6 +67,9 @@ def make(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Note
             sync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if alone and not folder.exists():
+            with suppress(OSError):  # something else is in it by now
+                folder.parent.rmdir()
 
 
 def _fill(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Note) -> None:

@@ -127,6 +127,24 @@ def test_forgotten_pictures_read_as_nothing(made: Made, tmp_path: Path) -> None:
     assert plan.batch(3) == batch  # the plan stays: the place is empty
 
 
+def test_a_lake_that_moves_on_meanwhile_is_told(made: Made, tmp_path: Path) -> None:
+    root = tmp_path / "lake"
+    shutil.copytree(made.root, root)
+    lake = Lake.open(root)
+
+    def meanwhile(text: str) -> None:
+        if "selecting b" in text:
+            with lake.connect() as con:
+                con.execute("INSERT INTO captions BY NAME SELECT 'x' AS image_id, 'y' AS text")
+
+    with pytest.raises(LakeError, match="written to while the plan was made: make it again"):
+        Plan.make(
+            loads(simple({"a": of("good"), "b": of("good") + " AND number > 1"}, "a = 1, b = 1")),
+            lake, tmp_path / "run" / "plan", 0, meanwhile,
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_lake_that_is_gone_is_told(made: Made, tmp_path: Path) -> None:
     plan = attempt(made, tmp_path, simple({"a": of("good")}, "a = 1"))
     moved = Plan.open(plan.folder, tmp_path / "nowhere")
