@@ -139,7 +139,8 @@ class Feed:
                 self._changed.notify_all()
 
     def publish(self, producer: str, work: str, name: str, manifest: Manifest, place: Place) -> bool:
-        """A shard is whole at a place. False: all that is in it was there already, so it may be deleted.
+        """A shard is whole at a place; no `work`: it was so before the producer joined. False: all that is in it was
+        there already, so it may be deleted.
 
         Raises UsageError for a shard of another encoding, LakeError for one that is not where it is said to be.
         """
@@ -150,10 +151,10 @@ class Feed:
                 raise UsageError(f"a shard of another encoding than this run's ({told}): {name}")
             known = self.store.spot(manifest.entries[0].key) if manifest.entries else None
             if known is not None and known[0].shard == name:  # found by a scan, or told of twice
-                self._holdings.take(producer, name, manifest, place)
+                self._holdings.take(producer, name, manifest, place, fresh=False)
                 keep = True
             else:
-                added = self._holdings.take(producer, name, manifest, place)
+                added = self._holdings.take(producer, name, manifest, place, fresh=bool(work))
                 keep = bool(added.new or added.absent)
                 if producer in self._producers:
                     self._producers[producer].entries += len(added.new)

@@ -34,16 +34,17 @@ class Holdings:
         for line in told:
             self._record.note({"damaged": line})
 
-    def take(self, producer: str, name: str, manifest: Manifest, place: Place) -> Added:
-        """A shard is whole at a place. Raises LakeError for one that is not where it is said to be."""
+    def take(self, producer: str, name: str, manifest: Manifest, place: Place, *, fresh: bool) -> Added:
+        """A shard is whole at a place; `fresh`: encoded just now. Raises LakeError for one that is not where it is said
+        to be."""
         if place.folder == self.place.folder:
             if not (self._record.shards / name).exists():
                 raise LakeError(f"shard {name} is not in {place.folder}")
             place = self.place
         added = self.store.add(name, manifest, place)
         self._window.done((*added.new, *added.absent))
-        self.encoded += len(added.new)
-        self.twice += added.known
+        self.encoded += len(added.new) if fresh else 0
+        self.twice += added.known if fresh else 0
         if added.new:
             self._sizes.saw(manifest)
         self._record.audit(producer, name, added.absent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from model.batches import Picture, PlannedBatch, PlannedSample
@@ -88,11 +89,20 @@ def _sample_needs(
 
 def entry_key(encoding: Encoding, kind: Kind, contents: list[str], size: tuple[int, int], text: str | None) -> str:
     """32 hex digits over everything that decides the entry's numbers, and nothing else."""
+    joined = _made_by(encoding, kind, bool(contents), size) + _parted(*contents, text or "")
+    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+@lru_cache
+def _made_by(encoding: Encoding, kind: Kind, pictures: bool, size: tuple[int, int]) -> str:
+    """What the names of all entries of a batch begin with."""
     if kind == "latent":
         made_by = [encoding.vae, encoding.pixels, encoding.latent_dtype, str(encoding.rows)]
     else:
-        made_by = [encoding.text, encoding.pixels if contents else "", encoding.text_dtype]
-    parts = (kind, *made_by, f"{size[0]}x{size[1]}", *contents, text or "")
-    # lengths before the parts, so that no two lists of parts give the same bytes
-    joined = "".join(f"{len(part)}:{part}" for part in parts)
-    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        made_by = [encoding.text, encoding.pixels if pictures else "", encoding.text_dtype]
+    return _parted(kind, *made_by, f"{size[0]}x{size[1]}")
+
+
+def _parted(*parts: str) -> str:
+    """Lengths before the parts, so that no two lists of parts give the same text."""
+    return "".join([f"{len(part)}:{part}" for part in parts])
