@@ -19,7 +19,7 @@ from model.vae_loading import build, identity, load_vae, save_vae
 from model.vae_parts import ResidualBlock
 from model.vae_training.loop import Course, Progress, run
 from model.vae_training.measuring import latent_statistics, quality, reconstruction, sheet
-from model.vae_training.pictures import Training, Watching, part
+from model.vae_training.pictures import Training, Watching, part, stored
 from model.vae_training.settings import VaeTraining
 from warehouse.errors import UsageError
 from warehouse.files import replacing
@@ -128,18 +128,16 @@ def fresh(config: VaeConfig, seed: int) -> Vae:
 
 def watching(source: Source, settings: VaeTraining) -> tuple[Watching, bool]:
     """Images to measure quality on: those held out or, where the query has none, those trained on; and which."""
-    for held_out in (True, False):
-        images = Watching(
-            source.lake,
-            part(source.sql, held_out=held_out),
-            side=settings.resolution,
-            view=settings.view,
-            most=WATCHED,
-            cache=source.cache,
-        )
-        if len(images):
-            return images, held_out
-    raise UsageError("the query gives no image that is stored in the lake")
+    held_out = stored(source.lake, part(source.sql, held_out=True)) > 0
+    images = Watching(
+        source.lake,
+        part(source.sql, held_out=held_out),
+        side=settings.resolution,
+        view=settings.view,
+        most=WATCHED,
+        cache=source.cache,
+    )
+    return images, held_out
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:

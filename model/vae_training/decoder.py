@@ -21,7 +21,7 @@ from model.vae_loading import identity, latent_identity, load_vae, save_vae
 from model.vae_training.autoencoder import WATCHED, Source, write_report
 from model.vae_training.loop import Course, Progress, run
 from model.vae_training.measuring import quality, reconstruction, sheet
-from model.vae_training.pictures import Training, Watching, part
+from model.vae_training.pictures import Training, Watching, part, stored
 from model.vae_training.settings import VaeTraining
 from warehouse.errors import UsageError
 
@@ -123,12 +123,10 @@ def _judging(source: Source, general_sql: str | None, settings: VaeTraining, sid
     def some(sql: str) -> Watching:
         return Watching(source.lake, sql, side=side, view=settings.view, most=WATCHED, cache=source.cache)
 
-    text = some(part(source.sql, held_out=True))
-    images = {"text": text if len(text) else some(source.sql)}
+    held_out = part(source.sql, held_out=True)
+    images = {"text": some(held_out if stored(source.lake, held_out) else source.sql)}
     if general_sql is not None:
         images["general"] = some(general_sql)
-        if not len(images["general"]):
-            raise UsageError("the query for general images gives none that is stored in the lake")
     return images
 
 

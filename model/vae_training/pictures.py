@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,6 +18,7 @@ from model.feed.pixels import UndecodableError, fitted
 from model.vae_training.settings import View
 from warehouse.dataset import Sample, ShardDataset
 from warehouse.errors import LakeError, UsageError
+from warehouse.lake import Lake
 from warehouse.loader import ShardLoader
 
 Pixels = npt.NDArray[np.uint8]  # (height, width, 3), RGB
@@ -127,7 +129,7 @@ class Watching:
         most: int,
         cache: Path | None = None,
     ) -> None:
-        """At most `most` images, evenly spread over the selection."""
+        """At most `most` images, evenly spread over the selection. Raises UsageError where that is empty."""
         self.side, self.view = side, view
         self._dataset = ShardDataset(
             lake, sql, batch_size=1, transform=Decode(side, view), buckets=("1:1",), cache_dir=cache
@@ -145,6 +147,18 @@ class Watching:
             if self.view == "crop":
                 pictures = [cut(picture, self.side, 0.5, 0.5) for picture in pictures]
             yield stacked(pictures)
+
+
+def stored(lake: str | PurePath, sql: str) -> int:
+    """How many of the query's images lie in the lake's shards. Raises UsageError for a query that does not run."""
+    with Lake.open(lake, read_only=True).connect(read_only=True) as con:
+        try:
+            found = con.execute(
+                f"SELECT count(*) FROM shard_index WHERE image_id IN (SELECT image_id FROM (\n{sql}\n))"
+            ).fetchone()
+        except duckdb.Error as error:
+            raise UsageError(f"the query does not run: {str(error).strip().splitlines()[0]}") from error
+    return 0 if found is None else int(found[0])
 
 
 def part(sql: str, *, held_out: bool) -> str:

@@ -222,6 +222,14 @@ def test_no_image_is_both_trained_on_and_held_out(lake: Path, cache: Path) -> No
     assert [len(batch) for batch in few.batches(4)] == [4, 4, 2]
 
 
+def test_too_few_images_to_hold_any_out_are_judged_by_what_was_trained_on(source: Source, tmp_path: Path) -> None:
+    few = f"SELECT image_id FROM ({TEXT}) WHERE right(image_id, 2) >= '05' ORDER BY image_id LIMIT 8"
+    done = train_vae(CONFIG, replace(SETTINGS, steps=1), replace(source, sql=few), Course(tmp_path / "run"))
+    assert not done.held_out
+    assert "too few to hold any out" in str(done)
+    assert done.quality.count == 8
+
+
 def test_crops_repeat_by_seed_and_differ_by_epoch(lake: Path, cache: Path) -> None:
     def first(seed: int, epochs: int) -> list[torch.Tensor]:
         data = Training(lake, GENERAL, batch=19 - 19 % 2, side=24, view="crop", seed=seed, cache=cache)
