@@ -18,7 +18,7 @@ import numpy as np
 from model.curriculum.schema import Curriculum, Phase, Source
 from model.curriculum.stored import to_dict
 from model.plan.items import Items
-from model.plan.query import Query, query_of
+from model.plan.query import Query, query_of, relations_of
 from model.plan.select import Held, select
 from model.plan.streams import Tables, tables
 from warehouse.errors import LakeError, UsageError
@@ -76,7 +76,7 @@ def _fill(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Not
     with lake.connect(read_only=True) as con:
         con.execute("BEGIN")  # one snapshot for every query
         snapshot = lake.snapshot(con)
-        made = _select_all(con, curriculum, lake, folder, note)
+        made = _select_all(con, relations_of(con), curriculum, lake, folder, note)
     if any(held.snapshot != snapshot for held in made.held.values()):
         raise LakeError("the lake was written to while the plan was made: make it again")
     shutil.rmtree(folder / "making", ignore_errors=True)
@@ -111,7 +111,14 @@ def _fill(curriculum: Curriculum, lake: Lake, folder: Path, seed: int, note: Not
     (folder / MAIN).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
-def _select_all(con: duckdb.DuckDBPyConnection, curriculum: Curriculum, lake: Lake, folder: Path, note: Note) -> Made:
+def _select_all(
+    con: duckdb.DuckDBPyConnection,
+    relations: frozenset[str],
+    curriculum: Curriculum,
+    lake: Lake,
+    folder: Path,
+    note: Note,
+) -> Made:
     known: dict[Query, str] = {}
     held: dict[str, Held] = {}
     uses: list[dict[tuple[int, int, str], str]] = []
@@ -124,7 +131,7 @@ def _select_all(con: duckdb.DuckDBPyConnection, curriculum: Curriculum, lake: La
                     if query not in known:
                         name = _name(source, held)
                         note(f"phase {phase.name}: selecting {source.name}")
-                        held[name] = _held(con, curriculum, lake, folder, phase, source, query, name)
+                        held[name] = _held(con, relations, curriculum, lake, folder, phase, source, query, name)
                         known[query] = name
                     used[segment, number, source.name] = known[query]
         uses.append(used)
@@ -133,6 +140,7 @@ def _select_all(con: duckdb.DuckDBPyConnection, curriculum: Curriculum, lake: La
 
 def _held(
     con: duckdb.DuckDBPyConnection,
+    relations: frozenset[str],
     curriculum: Curriculum,
     lake: Lake,
     folder: Path,
@@ -142,7 +150,7 @@ def _held(
     name: str,
 ) -> Held:
     try:
-        return select(con, lake, folder, name, query, curriculum.buckets, curriculum.on_missing_caption)
+        return select(con, relations, lake, folder, name, query, curriculum.buckets, curriculum.on_missing_caption)
     except UsageError as error:
         raise UsageError(f"phase {phase.name}, source {source.name}: {error}") from error
 

@@ -52,16 +52,19 @@ def kinds_of(query: Query, has_kind: bool) -> tuple[str, ...]:
     return KINDS[query.task] if has_kind and query.kinds is not None else ANY
 
 
-def captions_of(con: duckdb.DuckDBPyConnection, query: Query, has_kind: bool) -> str:
-    """SQL that gives image_id and text, where text begins with one digit, the place of its kind in `kinds_of`."""
+def captions_of(relations: frozenset[str], query: Query, has_kind: bool) -> str:
+    """SQL that gives image_id and text, where text begins with one digit, the place of its kind in `kinds_of`.
+
+    `relations`: what the lake has, see `relations_of`.
+    """
     if query.captions_sql is not None:
         given = query.captions_sql
         if not has_kind or query.kinds is None:
             return f"SELECT image_id, '0' || text AS text FROM ({given}\n) WHERE trim(text) <> ''"
         return f"SELECT image_id, {_digit(query.kinds)} || text AS text FROM ({given}\n) WHERE {_among(query.kinds)}"
-    table, of = ("caption_pool", "caption_of") if exists(con, "caption_pool") else ("captions", "image_id")
+    table, of = ("caption_pool", "caption_of") if "caption_pool" in relations else ("captions", "image_id")
     unusable = "false"
-    if exists(con, "signals_captions"):
+    if "signals_captions" in relations:
         bad = "SELECT image_id, caption_id FROM lake.signals_captions WHERE invalid IS NOT NULL"
         unusable = f"({of}, caption_id) IN ({bad})"
     kinds = KINDS["t2i"]
@@ -84,7 +87,7 @@ def _among(wanted: Iterable[str]) -> str:
     return f"trim(text) <> '' AND kind IN ({', '.join(f'{kind!r}' for kind in wanted)})"
 
 
-def exists(con: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Whether the lake has a table or view of this name."""
-    query = "SELECT 1 FROM information_schema.tables WHERE table_catalog = 'lake' AND table_name = ?"
-    return con.execute(query, [name]).fetchone() is not None
+def relations_of(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Names of the lake's tables and views. Asking is slow: it reads what the catalog knows of each."""
+    rows = con.execute("SELECT table_name FROM information_schema.tables WHERE table_catalog = 'lake'").fetchall()
+    return frozenset(str(row[0]) for row in rows)

@@ -59,6 +59,7 @@ class Held:
 
 def select(
     con: duckdb.DuckDBPyConnection,
+    relations: frozenset[str],
     lake: Lake,
     plan: Path,
     name: str,
@@ -66,12 +67,14 @@ def select(
     buckets: tuple[str, ...],
     missing: OnMissing,
 ) -> Held:
-    """Run a query into a plan's folder; `con` is a connection to the lake. Raises UsageError: it gives nothing, does
-    not fit, or `missing` is "error" and a sample has no caption."""
+    """Run a query into a plan's folder; `con` is a connection to the lake, `relations` what there is in it.
+
+    Raises UsageError: it gives nothing, does not fit, or `missing` is "error" and a sample has no caption.
+    """
     if query.task == "ti2i":
         return _select_pairs(con, lake, plan, name, query, buckets, missing)
     has_kind = query.captions_sql is not None and "kind" in _columns(con, query.captions_sql, "captions_sql")
-    captions = captions_of(con, query, has_kind)
+    captions = captions_of(relations, query, has_kind)
     columns = _columns(con, query.sql, "the query")
     if "image_id" not in columns:
         raise UsageError(f"its query must give image_id, it gives {', '.join(columns)}")
