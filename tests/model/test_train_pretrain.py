@@ -219,13 +219,21 @@ EVERY = ("--save-every", 7, "--validate-every", 12, "--sample-every", 0, "--keep
 @pytest.mark.parametrize(
     "kills", [2, pytest.param(10, marks=[pytest.mark.soak, pytest.mark.skipif(not SOAK, reason="make soak")])]
 )
-def test_killed_at_any_step_it_goes_on_bit_for_bit(
+def test_stopped_by_a_signal_and_killed_at_any_step_it_goes_on_bit_for_bit(
     made: Path, undisturbed: tuple[Path, Path], tmp_path: Path, kills: int
 ) -> None:
     whole, curriculum = undisturbed
     run, draw = tmp_path / "run", random.Random(kills)
     arguments = _arguments(made, run, curriculum, *EVERY)
-    for at in sorted(draw.sample(range(1, STEPS), kills)):
+    started = Started(*arguments)
+    started.until(run, 4)
+    started.process.send_signal(signal.SIGTERM)
+    code, said = started.ends()
+    assert code == 143
+    newest = read_facts(checkpoints(run / "checkpoints")[-1])
+    assert f"stopped by SIGTERM after step {newest.step}, which is saved" in said
+    assert len(_exact(run)) == newest.step
+    for at in sorted(draw.sample(range(9, STEPS), kills)):
         started = Started(*arguments)
         started.until(run, at)
         started.process.send_signal(signal.SIGKILL)
@@ -234,25 +242,6 @@ def test_killed_at_any_step_it_goes_on_bit_for_bit(
     assert _exact(run) == _exact(whole)
     assert len(_exact(run)) == STEPS
     assert (run / "validation.jsonl").read_bytes() == (whole / "validation.jsonl").read_bytes()
-
-
-def test_a_signal_saves_and_the_same_command_goes_on_bit_for_bit(
-    made: Path, undisturbed: tuple[Path, Path], tmp_path: Path
-) -> None:
-    whole, curriculum = undisturbed
-    run = tmp_path / "run"
-    arguments = _arguments(made, run, curriculum, *EVERY)
-    started = Started(*arguments)
-    started.until(run, 10)
-    started.process.send_signal(signal.SIGTERM)
-    code, said = started.ends()
-    assert code == 143
-    assert "stopped by SIGTERM after step" in said
-    newest = read_facts(checkpoints(run / "checkpoints")[-1])
-    assert f"after step {newest.step}" in said
-    assert len(_exact(run)) == newest.step
-    assert Started(*arguments).ends() == (0, "")
-    assert _exact(run) == _exact(whole)
 
 
 @pytest.mark.parametrize(
