@@ -179,30 +179,33 @@ def public(ours: MMDiT, config: MMDiTConfig, device: str) -> Any:
     return peer.train()
 
 
-def clock(step: Step, device: str, inner: int) -> float:
-    """Seconds of one step, over `inner` of them."""
+def clock(step: Step, device: str) -> float:
+    """Seconds of one step."""
     if device == "cuda":
         torch.cuda.synchronize()
     started = time.perf_counter()
-    for _ in range(inner):
-        step()
+    step()
     if device == "cuda":
         torch.cuda.synchronize()
-    return (time.perf_counter() - started) / inner
+    return time.perf_counter() - started
 
 
 def in_turns(pair: Pair, repeats: int, seconds: float) -> dict[str, list[float]]:
-    """Times of both, first one first, then the other, so that neither always runs on the warmer machine."""
+    """Mean seconds of a step of both, `repeats` times. They take turns step by step, the one first and then the other,
+    so that what else the machine does falls on both alike; a repeat has steps of about `seconds`."""
     for _ in range(3):
         losses = [float(step()) for step in pair.steps.values()]
         if abs(losses[0] - losses[1]) > (0.05 if pair.device == "cuda" else 1e-3) * abs(losses[1]):
             raise SystemExit(f"the two do not compute the same: losses {losses}")
-    inner = max(1, round(seconds / max(clock(step, pair.device, 1) for step in pair.steps.values())))
+    inner = max(2, round(seconds / max(clock(step, pair.device) for step in pair.steps.values())))
     times: dict[str, list[float]] = {name: [] for name in pair.steps}
-    for turn in range(repeats):
-        names = list(pair.steps) if turn % 2 == 0 else list(reversed(pair.steps))
-        for name in names:
-            times[name].append(clock(pair.steps[name], pair.device, inner))
+    for _ in range(repeats):
+        sums = dict.fromkeys(pair.steps, 0.0)
+        for turn in range(inner):
+            for name in list(pair.steps) if turn % 2 == 0 else list(reversed(pair.steps)):
+                sums[name] += clock(pair.steps[name], pair.device)
+        for name, total in sums.items():
+            times[name].append(total / inner)
     return times
 
 
