@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -23,7 +22,6 @@ from warehouse.lake import Lake
 LEAST = 8  # pixels of a character's longer side: below, there is nothing to read
 ROUND_IT = 0.12  # of the side, that is seen on each side of a character
 MOST_OF_A_PICTURE = 64
-LEAST_OF_A_KIND = 2
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -40,15 +38,16 @@ class Characters:
 
 
 def gather(lake: str | PurePath, sql: str, *, most: int, cache: Path | None = None) -> Characters:
-    """At most `most` characters of the query's drawn images. Characters that occur once are left out.
+    """At most `most` characters of the query's drawn images. Characters of held-out images
+    only are left out: nothing can be learned of them.
 
     Raises UsageError where the lake knows of no drawn text in these images.
     """
-    truths = _truths(lake, sql)
+    truths = _truths(lake, _drawn(sql, most))
     if not truths:
         raise UsageError(_NOTHING)
     dataset = ShardDataset(
-        lake, _drawn(sql), batch_size=1, buckets=("1:1",), cache_dir=cache, captions_sql=_NO_CAPTIONS
+        lake, _drawn(sql, most), batch_size=1, buckets=("1:1",), cache_dir=cache, captions_sql=_NO_CAPTIONS
     )
     cuts: list[npt.NDArray[np.uint8]] = []
     texts: list[str] = []
@@ -64,8 +63,7 @@ def gather(lake: str | PurePath, sql: str, *, most: int, cache: Path | None = No
             apart.append(sample.image_id[-2:] < HELD_OUT_BELOW)
         if len(cuts) >= most:
             break
-    counted = Counter(text for text, other in zip(texts, apart, strict=True) if not other)
-    alphabet = "".join(sorted(text for text, count in counted.items() if count >= LEAST_OF_A_KIND))
+    alphabet = "".join(sorted({text for text, other in zip(texts, apart, strict=True) if not other}))
     kept = [place for place, text in enumerate(texts) if text in alphabet]
     if not kept:
         raise UsageError(_NOTHING)
@@ -94,18 +92,18 @@ _NOTHING = "these images have no drawn text that the lake knows of: choose image
 _NO_CAPTIONS = "SELECT image_id, text FROM captions WHERE false"
 
 
-def _drawn(sql: str) -> str:
+def _drawn(sql: str, most: int) -> str:
+    """The query's drawn images, so many at most, by their ids, which are as good as chance."""
     inner = sql.strip().rstrip(";").strip()
-    return f"SELECT image_id FROM (\n{inner}\n) WHERE image_id IN (SELECT image_id FROM synth_truth)"
+    drawn = "image_id IN (SELECT image_id FROM synth_truth)"
+    return f"SELECT image_id FROM (\n{inner}\n) WHERE {drawn} ORDER BY image_id LIMIT {most}"
 
 
 def _truths(lake: str | PurePath, sql: str) -> dict[str, list[tuple[str, Box]]]:
     """Every drawn character of at least LEAST pixels, by image."""
     found: dict[str, list[tuple[str, Box]]] = {}
     with Lake.open(lake, read_only=True).connect(read_only=True) as con:
-        rows = con.execute(
-            f"SELECT image_id, texts FROM synth_truth WHERE image_id IN (SELECT image_id FROM ({_drawn(sql)}))"
-        )
+        rows = con.execute(f"SELECT image_id, texts FROM synth_truth WHERE image_id IN (SELECT image_id FROM ({sql}))")
         while batch := rows.fetchmany(256):
             for image_id, texts in batch:
                 found[str(image_id)] = [drawn for text in texts or () for drawn in _characters(text)]

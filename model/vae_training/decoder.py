@@ -28,7 +28,7 @@ from warehouse.errors import UsageError
 
 @dataclass(frozen=True)
 class Judged:
-    """Before and after, of one kind of images. None: the query for these gives none."""
+    """Before and after, of one kind of images."""
 
     before: Quality
     after: Quality
