@@ -26,7 +26,8 @@ def forward_flops(config: MMDiTConfig, text: Sequence[int], image: Sequence[int]
     total = 0.0
     for t, n in zip(text, image, strict=True):
         blocks = config.num_layers * ((t + n) * each + modulation + 2 * (t + n) ** 2 * d)
-        unused = t * (each - 3 * d * d) + t * d * d  # the text output and queries of the last block
+        # of the last block's text only keys and values are used
+        unused = t * (each - 2 * d * d) + 2 * t * (t + n) * d
         ends = n * config.in_channels * d + t * config.joint_attention_dim * d
         ends += n * d * config.patch_size**2 * config.out_channels + (256 * d + d * d) + 2 * d * d
         total += 2 * (blocks - unused + ends)
