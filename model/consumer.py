@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
@@ -22,7 +23,7 @@ from model.batches import LatentBatch
 from model.feed.assemble import assemble
 from model.feed.client import Door, HttpDoor
 from model.feed.fetch import Fetcher, LostError
-from model.feed.messages import Attended, Chapter, Encoding, Located
+from model.feed.messages import Attended, Chapter, Encoding, Located, Place
 from model.feed.needs import SampleNeeds, batch_needs, share
 from model.feed.plans import OpenPlan, PlanLike, Plans, at, open_plan
 from warehouse.errors import GlyphmillError, LakeError, UsageError
@@ -268,16 +269,17 @@ class Consumer:
         left = list(dict.fromkeys(task.key for need in needs for task in need.tasks))
         found: dict[str, torch.Tensor] = {}
         absent: dict[str, str] = {}
-        tries = 0
+        tries: Counter[tuple[str, Place]] = Counter()  # a machine that goes may take many shards along
         while left and not self._closed:
             located = self._door.where(left, _POLL_S)
             absent.update(located.absent)
             try:
                 found.update(self._fetcher.fetch(located))
             except LostError as error:
-                tries += self._door.lost(error.name, error.place, error.why)  # not where it was let go meanwhile
-                if tries > _TRIES:
-                    raise LakeError(f"a shard was lost {tries} times, last: {error}") from error
+                if self._door.lost(error.name, error.place, error.why):  # not where it was let go meanwhile
+                    tries[error.name, error.place] += 1
+                if tries[error.name, error.place] > _TRIES:
+                    raise LakeError(f"a shard was lost {_TRIES + 1} times: {error}") from error
                 fine = {key: spot for key, spot in located.spots.items() if spot.shard != error.name}
                 found.update(self._salvage(Located(fine, located.shards)))
             left = [key for key in left if key not in found and key not in absent]
