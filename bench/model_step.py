@@ -235,7 +235,7 @@ def flops(case: Case, executed_by_ours: bool) -> float:
 
 def told(case: Case, pair: Pair, repeats: int) -> tuple[float, dict[str, float]]:
     """Prints one case; gives the ratio of times and what the last line wants."""
-    times = in_turns(pair, repeats, 0.5)
+    times = in_turns(pair, repeats, 1.0)
     ours, peer = median(times["ours"]), median(times["peer"])
     memory = {
         "ours": pair.kept(pair._ours, pair.ours),
