@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 VENV  := .venv
 BIN   := $(VENV)/bin
-# xdist workers of the test run; 0 runs in one process. More than cores: many tests wait for servers and time-outs.
+# xdist workers of the test run; 0 runs in one process. More than cores: many tests wait for servers and time-outs. Each
+# counts with one thread, or torch would start as many as there are cores in every one of them.
 JOBS  ?= 3
 
 .PHONY: help demo test check bench learn soak airflow-test clean
@@ -17,7 +18,7 @@ demo: $(VENV)/.has-demo            ## curate a small messy corpus and print the 
 
 test: $(VENV)/.has-dev             ## the whole test suite
 	@.ci/packages
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.has-dev            ## lint, format and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -27,7 +27,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 LONG = (
     "test_docs", "test_engines", "test_object_storage", "test_crash", "test_determinism", "test_annotate",
     "test_bad_input", "test_commit", "test_seven_stages", "test_inspect", "test_engine_beam", "test_round_trip",
-    "test_nights", "test_scan", "test_forget", "test_airflow_dag",
+    "test_nights", "test_scan", "test_forget", "test_airflow_dag", "test_train_pretrain", "test_vae_training",
+    "test_learning", "test_parallel", "test_feed_chaos", "test_feed",
 )  # fmt: skip
 
 
