@@ -1,5 +1,5 @@
 """What a step computes in. Weights, moments and averages are float32 everywhere; sigma, its sinusoid, the rotary angles
-and the loss as well (training.md, pitfalls 9.4, 9.5: half precision there is the usual cause of grids and drift)."""
+and the loss as well (half precision there is the usual cause of grids and drift)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Small:
     width: int
 
 
-#: "small" learnt 86 characters at 64 px in ten minutes on two cores (training.md, section 12).
+#: "small" learns 86 characters at 64 px on two cores (docs/learn.md).
 SMALL = {
     "tiny": Small(layers=2, heads=2, axes=(4, 6, 6), width=32),
     "small": Small(layers=4, heads=4, axes=(8, 12, 12), width=64),

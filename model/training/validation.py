@@ -1,7 +1,7 @@
 """A validation loss that moves only because the model does: fixed samples, fixed noise, sigmas at fixed places.
 
 Eight sigmas (i + 1/2) / 8 instead of drawn ones, as torchtitan's and MLPerf's Flux validation has them: the variance of
-a drawn sigma, most of a training loss's noise, is gone (training.md 7.4)."""
+a drawn sigma, most of a training loss's noise, is gone."""
 
 from __future__ import annotations
 

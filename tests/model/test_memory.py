@@ -81,7 +81,7 @@ def test_the_20b_model_of_the_report() -> None:
     assert one.parameters + one.gradients + one.optimizer == pytest.approx(20.43e9 * 16, rel=0.005)
     shared = estimate(config, 4096 + 512, 1, ParallelConfig(fsdp=64), Checkpointing("full"))
     assert shared.total < 80e9 < one.total
-    # training.md 7.3: the blocks' inputs of 7,000 tokens are 2.6 GB a sample
+    # The blocks' inputs of 7,000 tokens are 2.6 GB a sample
     inputs = estimate(config, 7000, 1, ParallelConfig(fsdp=64), Checkpointing("full")).activations
     assert inputs == pytest.approx(2.6e9, rel=0.1)
 
