@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from model.ranks import rank
-from model.training.metrics import StepRecord, line
+from model.training.metrics import line
 from model.training.stopping import StoppedBySignal, listening
 from model.training.trainer import StepOutcome, Trainer
 from warehouse.errors import GlyphmillError
@@ -21,7 +21,8 @@ from warehouse.files import replacing
 
 
 class Diverged(GlyphmillError):  # noqa: N818 - the words say what it is
-    """The loss is not a finite number. What was seen is saved; the weights of before are in the last checkpoint."""
+    """The loss or the gradient is not finite. What was seen is saved; the weights of before are in the last
+    checkpoint."""
 
     exit_code = 9
 
@@ -57,7 +58,7 @@ class LoopSettings:
 @dataclass
 class Loop:
     """`events` come in order after a step, then `save`, so that a checkpoint stands for all of them. `names` gives what
-    the rows at some positions of a step are, for the diagnosis."""
+    the rows at some positions of a step are, for the diagnosis; it must not raise."""
 
     trainer: Trainer
     settings: LoopSettings
@@ -66,17 +67,17 @@ class Loop:
     sinks: Sequence[Sink] = ()
     progress: Callable[[int, dict[str, Any]], None] | None = None
     names: Callable[[int, Sequence[int]], list[str]] | None = None
-    _pending: list[StepRecord] = field(default_factory=list)
+    _pending: list[StepOutcome] = field(default_factory=list)
     _previous: StepOutcome | None = None
 
     def run(self, start: int, stop: int) -> int:
         """Take steps `start` to `stop` - 1; gives the number of steps taken in all. Raises StoppedBySignal after
-        saving where a signal asked to stop, Diverged where a loss is not finite."""
+        saving where a signal asked to stop, Diverged where a loss or a gradient is not finite."""
         with listening() as asked:
             for number in range(start, stop):
                 outcome = self.trainer.step(number, stop=asked.asked is not None, accept=self._accept)
                 self._previous = outcome
-                self._pending.append(outcome.record)
+                self._pending.append(outcome)
                 done = number + 1
                 events = [event for event in self.events if event.due(done, stop)]
                 saves = outcome.stop or self.save.due(done, stop)
@@ -103,7 +104,8 @@ class Loop:
 
     def _accept(self, outcome: StepOutcome) -> None:
         """Refuse a step that went wrong. On a CPU before it changes a weight; on a GPU one step later, so that the
-        device is never waited for: the checkpoints are whole in both cases, since a flush comes before each."""
+        device is never waited for. Nothing is seen or saved of its weights in either case: a flush comes before each
+        event and each checkpoint, and looks at every step since the last one, the newest among them."""
         if self.trainer.precision.device.type == "cpu":
             self._check(outcome)
         elif self._previous is not None:
@@ -132,40 +134,49 @@ class Loop:
         path = self.settings.diagnosis / f"step-{step:09d}-rank-{rank()}-{time.time_ns()}.json"
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        which = f"sample {bad[0]['sample']} at sigma {bad[0]['sigma']:.4f}" if bad else f"gradient norm {norm}"
+        # with several ranks the loss may be another rank's, and spoils the norm of all
+        what = "loss" if bad else "gradient"
+        which = f"sample {bad[0]['sample']} at sigma {bad[0]['sigma']:.4f}" if bad else f"its norm is {norm}"
         return Diverged(
-            f"the loss of step {step} is not finite ({which}): nothing of it was saved; see {path}, then lower the "
+            f"the {what} of step {step} is not finite ({which}): nothing of it was saved; see {path}, then lower the "
             "learning rate or take that sample out, and run again from the last checkpoint"
         )
 
     def _rows(self, outcome: StepOutcome) -> list[dict[str, Any]]:
+        """What is known of each row. Named are those whose loss is not finite, or all where there is none of these: to
+        name one, the lake is read."""
         positions = [p for rows in outcome.rows for p in rows.positions]
-        names = self.names(outcome.record.step, positions) if self.names else [str(p) for p in positions]
         losses = torch.cat([rows.loss for rows in outcome.rows]).tolist() if outcome.rows else []
         sigma = torch.cat([rows.sigma for rows in outcome.rows]).tolist() if outcome.rows else []
+        bad = [p for p, value in zip(positions, losses, strict=True) if not math.isfinite(value)] or positions
+        called = self.names(outcome.record.step, bad) if self.names else [str(p) for p in bad]
+        names = dict(zip(bad, called, strict=True))
         return [
-            {"position": p, "sample": n, "sigma": s, "loss": value}
-            for p, n, s, value in zip(positions, names, sigma, losses, strict=True)
+            {"position": p, "sample": names.get(p), "sigma": s, "loss": value}
+            for p, s, value in zip(positions, sigma, losses, strict=True)
         ]
 
     def _flush(self) -> None:
-        """Fetch what the steps since the last flush gave, in one transfer, add it up over ranks, and write it."""
+        """Fetch what the steps since the last flush gave, in one transfer, add it up over ranks, and write it. Raises
+        Diverged, and writes nothing, where one of them went wrong."""
         if not self._pending:
             return
-        width = max(len(record.sums) for record in self._pending)
-        table = torch.stack([torch.nn.functional.pad(r.sums, (0, width - len(r.sums))) for r in self._pending])
-        counts = torch.tensor([[r.samples, r.tokens, r.flops] for r in self._pending], dtype=torch.float64)
+        records = [outcome.record for outcome in self._pending]
+        width = max(len(record.sums) for record in records)
+        table = torch.stack([torch.nn.functional.pad(r.sums, (0, width - len(r.sums))) for r in records])
+        counts = torch.tensor([[r.samples, r.tokens, r.flops] for r in records], dtype=torch.float64)
         summed, counted = self.trainer.team.total(table), self.trainer.team.total(counts)
-        norms = torch.stack([record.grad_norm for record in self._pending]).tolist()
+        norms = torch.stack([record.grad_norm for record in records]).tolist()
         rows = []
-        for record, sums, norm, count in zip(self._pending, summed, norms, counted.tolist(), strict=True):
+        for record, sums, norm, count in zip(records, summed, norms, counted.tolist(), strict=True):
             record.sums, record.grad_norm = sums[: len(record.sums)], torch.tensor(norm)
             record.samples, record.tokens, record.flops = int(count[0]), int(count[1]), count[2]
             rows.append(line(record, self.settings.peak_flops))
-        if self._previous is not None and not all(math.isfinite(row["loss"]) for row in rows):
-            raise self._diverged(self._previous, float(self._previous.record.grad_norm))
+        for outcome, row in zip(self._pending, rows, strict=True):
+            if not (math.isfinite(row["loss"]) and math.isfinite(row["grad_norm"])):
+                raise self._diverged(outcome, row["grad_norm"])
         for sink in self.sinks:
             sink.write(rows)
         if self.progress is not None:
-            self.progress(self._pending[-1].step + 1, rows[-1])
+            self.progress(records[-1].step + 1, rows[-1])
         self._pending.clear()

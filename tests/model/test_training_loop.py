@@ -8,6 +8,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from model.batches import LatentBatch
 from model.training.loop import Diverged, Event
 from model.training.metrics import MetricsFile, TensorBoard, read_lines
 from model.training.stopping import StoppedBySignal
+from model.training.trainer import StepOutcome
 from warehouse.errors import UsageError
 
 
@@ -76,6 +78,42 @@ def test_a_loss_that_is_no_number_stops_before_any_weight_changes(tmp_path: Path
     told = json.loads(diagnosis.read_text())
     assert (told["step"], told["rows"][0]["sample"], told["rows"][0]["loss"]) == (2, "image-2-4", "nan")
     assert 0 < told["rows"][0]["sigma"] < 1
+    assert [row["sample"] for row in told["rows"][1:]] == [None] * 5  # the lake is read for the guilty alone
+
+
+@pytest.mark.parametrize("log_every", [1, 50])
+@pytest.mark.parametrize(("save_every", "kept"), [(1, [1, 2]), (3, [])])
+def test_on_a_gpu_a_gradient_that_is_infinite_is_neither_seen_nor_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_every: int, save_every: int, kept: list[int]
+) -> None:
+    trainer = trainer_of(tiny_model())
+    clip, seen, sink = trainer._clip, [], Lines()
+    accepted: list[int] = []
+
+    def clipped() -> torch.Tensor:
+        accepted.append(len(accepted))
+        return clip() * (math.inf if len(accepted) == 3 else 1.0)
+
+    monkeypatch.setattr(trainer, "_clip", clipped)
+    loop = loop_of(trainer, tmp_path, sink, save=Event(save_every, seen.append), log_every=log_every)
+    loop.events = [Event(save_every, seen.append)]
+    on_gpu = SimpleNamespace(compute=torch.float32, device=torch.device("cuda"))
+    accept = loop._accept
+
+    def late(outcome: StepOutcome) -> None:
+        with monkeypatch.context() as patch:  # only the loop believes that it is on a GPU
+            patch.setattr(trainer, "precision", on_gpu)
+            accept(outcome)
+
+    monkeypatch.setattr(loop, "_accept", late)
+    with pytest.raises(Diverged, match=r"the gradient of step 2 is not finite \(its norm is inf\)"):
+        loop.run(0, 9)
+    assert seen == [done for done in kept for _ in "es"]
+    (diagnosis,) = (tmp_path / "diagnosis").iterdir()
+    told = json.loads(diagnosis.read_text())
+    assert (told["step"], told["grad_norm"]) == (2, "inf")
+    assert [row["sample"] for row in told["rows"]] == [str(row["position"]) for row in told["rows"]]
+    assert all(math.isfinite(row["grad_norm"]) for row in sink.rows)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
