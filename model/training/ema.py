@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
@@ -55,16 +54,3 @@ class Ema:
             kept = own.clone()
             own.copy_(other)
             other.copy_(kept)
-
-    def state_dict(self) -> dict[str, Any]:
-        """`shadow` by parameter name, and how many updates there were."""
-        return {"shadow": dict(self.shadow), "updates": self.updates}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`. Raises UsageError where it is another model's."""
-        if set(state["shadow"]) != set(self.shadow):
-            raise UsageError("the averaged weights are those of another model: their names differ")
-        with torch.no_grad():
-            for name, tensor in state["shadow"].items():
-                self.shadow[name].copy_(tensor)
-        self.updates = int(state["updates"])

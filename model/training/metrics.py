@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,6 @@ class StepRecord:
     flops: float = 0.0
     seconds: float = 0.0
     waited: float = 0.0
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def line(record: StepRecord, peak_flops: float | None) -> dict[str, Any]:
@@ -88,7 +87,7 @@ def line(record: StepRecord, peak_flops: float | None) -> dict[str, Any]:
     }
     if peak_flops and record.seconds:
         told["mfu"] = round(record.flops / record.seconds / peak_flops, 5)
-    return {**told, **record.extra}
+    return told
 
 
 class MetricsFile:
