@@ -115,10 +115,13 @@ class Consumer:
         begin = time.perf_counter()
         with self._changed:
             self._aim = step
-            if self._error is not None:  # of an earlier call: try again
+            future = self._coming.get(step)
+            if future is not None and future.done() and (future.cancelled() or future.exception() is not None):
+                del self._coming[step]  # of an earlier call, which raised it: try again
+                future = self._aimed = None
+            if self._error is not None:  # likewise
                 self._error = self._aimed = None
             self._changed.notify_all()
-            future = self._coming.get(step)
             ready = future is not None and future.done()
             while step not in self._coming:
                 if self._error is not None:
@@ -159,8 +162,11 @@ class Consumer:
             encoding = TypeAdapter(Encoding | None).validate_python(state["encoding"])
         except (ValidationError, TypeError, ValueError) as error:
             raise UsageError("this is no state of a Consumer: it must come from state_dict()") from error
+        if not chapters:
+            raise UsageError("this is no state of a Consumer: it names no plan")
         self._door.adopt(chapters, step)
-        self._step = step
+        with self._changed:
+            self._chapters, self._step = chapters, step
         if encoding is not None:
             differences = encoding.differences(self._begun().encoding or encoding)
             if differences:

@@ -216,7 +216,7 @@ def pretrain(
             typer.echo(f"done: {done} steps, the last checkpoint is in {run.checkpoints}")
             return
         taken = train(
-            prepared, course, lambda d, t: stack.enter_context(bar("training", d, t, enabled=not quiet)), reader
+            prepared, course, lambda d, t: stack.enter_context(bar("training", d, t, enabled=not quiet)), reader, say
         )
         if ranks.first:
             typer.echo(f"done: {taken} of {steps} steps, the last checkpoint is in {run.checkpoints}")

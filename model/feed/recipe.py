@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from model.feed.messages import Chapter
@@ -45,10 +46,12 @@ class Recipe:
             )
 
     def change(self, plan: PlanLike, at_step: int | None, why: str) -> Chapter:
-        """From a step that nobody has planned yet, follow `plan`. Raises UsageError where that cannot be."""
+        """From a step that nobody has planned yet, follow `plan`. Raises UsageError where that cannot be: a run keeps
+        its length, its optimizer with the average, and its timesteps, which a trainer sets up once."""
         first = checked_first(self.chapters, self.horizon, at_step)
         if first >= plan.steps:
             raise UsageError(f"the plan in {plan.folder} ends at step {plan.steps}, the change would be at {first}")
+        refuse_other_course(self.plan(first), plan)
         self._plans.add(plan)
         chapter = Chapter(first, plan.digest, str(Path(plan.folder).resolve()))
         self._append(chapter, why)
@@ -75,3 +78,28 @@ class Recipe:
     def _append(self, chapter: Chapter, why: str) -> None:
         self._record.append(chapter, why)
         self.chapters = self._record.chapters()
+
+
+def refuse_other_course(followed: PlanLike, plan: PlanLike) -> None:
+    """Raises UsageError, naming what differs, where `plan` has another length than the one followed so far, or where
+    its curriculum has other settings of the optimizer (the average's decay among them) or of timesteps."""
+    differ = [] if plan.steps == followed.steps else [f"steps is {followed.steps} there, {plan.steps} here"]
+    ours, theirs = _fixed(followed), _fixed(plan)
+    differ += [f"{n} is {v} there, {theirs[n]} here" for n, v in ours.items() if n in theirs and theirs[n] != v]
+    if differ:
+        raise UsageError(
+            f"the run cannot change to the plan in {plan.folder} ({'; '.join(differ)}): make that with what the run "
+            "began with, or begin another run"
+        )
+
+
+def _fixed(plan: PlanLike) -> dict[str, object]:
+    """What of a curriculum a trainer sets up once; nothing for a plan that has no curriculum."""
+    from model.plan import Plan
+
+    if not isinstance(plan, Plan):
+        return {}
+    told = plan.curriculum
+    return {f"optimizer.{name}": value for name, value in asdict(told.optimizer).items()} | {
+        f"timesteps.{name}": value for name, value in asdict(told.timesteps).items()
+    }

@@ -15,7 +15,7 @@ from model.batches import LatentBatch, PlannedBatch
 from model.curriculum.schema import Curriculum, Phase, Source
 from model.feed.encoders import Encoders
 from model.feed.pixels import Pixels, UndecodableError, fitted
-from model.plan.plan import Plan
+from model.plan.plan import PhaseTables, Plan
 from model.text.encoder import Prompt, padded
 from model.training.validation import HeldOut, by_shape
 from warehouse.errors import UsageError
@@ -52,10 +52,13 @@ class HeldOutSamples:
         self.plan, self._encoders = plan, encoders
         self._made: dict[str, HeldOut] = {}
 
-    def of_phase(self, name: str) -> HeldOut:
-        """Those of a phase, each once, at its resolutions. Raises LakeError where the lake is not there."""
+    def of_phase(self, name: str) -> HeldOut | None:
+        """Those of a phase, each once, at its resolutions; None for a phase that came later, by a change of recipe.
+        Raises LakeError where the lake is not there."""
         if name not in self._made:
-            found = next(p for p in self.plan.phases if p.phase.name == name)
+            found = self._phase(name)
+            if found is None:
+                return None
             seen: dict[str, LatentBatch] = {}
             for step in range(found.first, found.first + found.phase.steps):
                 planned = self.plan.batch(step)
@@ -67,11 +70,17 @@ class HeldOutSamples:
         return self._made[name]
 
     def prompts(self, name: str, count: int) -> tuple[str, ...]:
-        """The captions of the first samples of a phase, each once; none where it has text-and-image samples only."""
-        found = next(p for p in self.plan.phases if p.phase.name == name)
+        """The captions of the first samples of a phase, each once; none where it has text-and-image samples only, or
+        came later."""
+        found = self._phase(name)
+        if found is None:
+            return ()
         batches = [self.plan.batch(found.first + step) for step in range(found.phase.steps)]
         captions = [b.samples[0].caption for b in batches if b.task == "t2i"]
         return tuple(dict.fromkeys(caption for caption in captions if caption))[:count]
+
+    def _phase(self, name: str) -> PhaseTables | None:
+        return next((p for p in self.plan.phases if p.phase.name == name), None)
 
     def _encoded(self, planned: PlannedBatch) -> LatentBatch | None:
         """One row; None where an image is forgotten or no picture."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +19,19 @@ from model.feed.local import local_feed
 from model.flow import Timesteps
 from model.mmdit import MMDiT, initialise
 from model.parallelize import parallelize
-from model.plan.plan import Plan
 from model.ranks import on_first, rank
 from model.schedule import ScheduleConfig
 from model.training.algorithm import FlowMatching
 from model.training.cost import peak_flops, training_flops
 from model.training.ema import Ema
-from model.training.grids import GridSettings, ReadBack, draw, write
+from model.training.following import followed, names, rate, sheet
+from model.training.grids import ReadBack, draw, write
 from model.training.held_out import HeldOutSamples
 from model.training.loop import Event, Loop, LoopSettings, Sink
 from model.training.metrics import MetricsFile, TensorBoard
 from model.training.micro_batches import image_tokens
 from model.training.optimizer import OptimizerConfig, make_optimizer
-from model.training.prepare import Prepared
+from model.training.prepare import Note, Prepared
 from model.training.progress import Progress
 from model.training.team import Team
 from model.training.trainer import StepSettings, Trainer
@@ -67,11 +67,13 @@ def pretrain(
     course: Course,
     progress: Callable[[int, int], Progress] | None = None,
     read_back: ReadBack | None = None,
+    note: Note = lambda line: None,
 ) -> int:
     """Train from the newest checkpoint, or from the start, to the plan's end; gives the number of steps taken in all.
 
-    `progress(done, total)` is asked for a bar once both are known. Raises what can be told to a person: UsageError
-    for what does not fit the run, Diverged for a loss that is not finite, StoppedBySignal after saving.
+    `progress(done, total)` is asked for a bar once both are known; `note` is told what a person should know. Raises
+    UsageError for what does not fit the run, Diverged for a loss or gradient that is not finite, StoppedBySignal after
+    saving.
     """
     run, plan, config = prepared.run, prepared.plan, prepared.config
     model = _build(prepared, course.compile)
@@ -103,7 +105,7 @@ def pretrain(
             {"model": optimizer},
             {"model": average} if average is not None else {},
             consumer,
-            lambda step: _rate(consumer, step),
+            lambda step: rate(consumer, step),
             prepared.precision,
             StepSettings(config.patch_size, prepared.asked.micro_tokens, settings.clip or None),
             team=team,
@@ -119,10 +121,10 @@ def pretrain(
             trainer,
             LoopSettings(run.diagnosis, course.log_every, _peak(prepared)),
             Event(course.save_every, save),
-            _events(prepared, course, model, average, start, stack, read_back),
+            _events(prepared, course, consumer, model, average, start, stack, read_back, note),
             _sinks(prepared, course, start, stack),
             progress(start, stop) if progress is not None and rank() == 0 else None,
-            lambda step, positions: _names(_followed(consumer, step), step, positions),
+            lambda step, positions: names(consumer, step, positions),
         )
         return loop.run(start, stop)
 
@@ -194,15 +196,18 @@ def _one_machine() -> bool:
 def _events(
     prepared: Prepared,
     course: Course,
+    consumer: Consumer,
     model: MMDiT,
     average: Ema | None,
     start: int,
     stack: ExitStack,
     read_back: ReadBack | None,
+    note: Note,
 ) -> list[Event]:
     """Validation and sample sheets, both of the averaged weights where there are such. All ranks compute, since a
     model may be spread over them; the first one writes."""
-    run, plan = prepared.run, prepared.plan
+    run = prepared.run
+    unknown: set[str] = set()
     held = None if prepared.held_out is None else HeldOutSamples(prepared.held_out, lambda: prepared.encoders)
     weights = "model" if average is None else "average"
     file = MetricsFile(run.validation, start + 1) if rank() == 0 else None
@@ -210,8 +215,13 @@ def _events(
         stack.callback(file.close)
 
     def look(done: int) -> None:
-        phase = plan.phase(done - 1).name
-        samples = held.of_phase(phase) if held is not None else None
+        if held is None:
+            return
+        phase = followed(consumer, done - 1).phase(done - 1).name
+        samples = held.of_phase(phase)
+        if samples is None and phase not in unknown:
+            unknown.add(phase)
+            note(f"no validation in phase {phase}: it came by a change of recipe, and no samples are held out for it")
         if not samples:
             return
         with average.applied() if average is not None else nullcontext():
@@ -224,7 +234,10 @@ def _events(
             file.write([row | {"loss_by_sigma": list(found.by_sigma), "samples": found.samples}])
 
     def sheets(done: int) -> None:
-        settings = _grid(prepared, course, held, done)
+        settings = sheet(
+            consumer, done, held, prompts=course.prompts, steps=course.sampler_steps, guidance=course.guidance,
+            seed=prepared.asked.seed,
+        )  # fmt: skip
         if settings is None:
             return
         parts = Components(model, prepared.encoders.vae, prepared.encoders.text, ScheduleConfig())
@@ -234,24 +247,6 @@ def _events(
             write(run.samples, done, pictures, settings, read_back)
 
     return [Event(course.validate_every, look), Event(course.sample_every, sheets)]
-
-
-def _grid(prepared: Prepared, course: Course, held: HeldOutSamples | None, done: int) -> GridSettings | None:
-    """The sheet of a step: at the size of its phase, of the prompts that were given, else of held-out captions, else of
-    those of the first step. None where there is nothing to draw."""
-    phase = prepared.plan.phase(done - 1).name
-    found = next(p for p in prepared.plan.phases if p.phase.name == phase)
-    stream = next((s for s in found.streams if s.task == "t2i"), found.streams[0])
-    prompts = course.prompts or (held.prompts(phase, 8) if held is not None else ())
-    if not prompts:
-        captions = [s.caption for s in prepared.plan.batch(0).samples if s.caption]
-        prompts = tuple(dict.fromkeys(captions))[:8]
-    if not prompts:
-        return None
-    return GridSettings(
-        prompts, stream.height, stream.width, steps=course.sampler_steps, guidance=course.guidance,
-        seed=prepared.asked.seed,
-    )  # fmt: skip
 
 
 def _sinks(prepared: Prepared, course: Course, start: int, stack: ExitStack) -> list[Sink]:
@@ -277,25 +272,6 @@ def _peak(prepared: Prepared) -> float | None:
         return None
     peak = peak_flops(torch.cuda.get_device_name(prepared.precision.device))
     return None if peak is None else peak * prepared.parallel.world
-
-
-def _followed(consumer: Consumer, step: int) -> Plan:
-    """The plan of a step: a recipe may change while a run goes on."""
-    plan = consumer.plan(step)
-    assert isinstance(plan, Plan)  # nothing else opens them here
-    return plan
-
-
-def _rate(consumer: Consumer, step: int) -> tuple[str, float]:
-    """Phase and learning rate of a step."""
-    plan = _followed(consumer, step)
-    return plan.phase(step).name, plan.learning_rate(step)
-
-
-def _names(plan: Plan, step: int, positions: Sequence[int]) -> list[str]:
-    """The images at these places of a step."""
-    samples = plan.batch(step).samples
-    return [plan.image_id(samples[p].target) or "forgotten" for p in positions]
 
 
 def read_prompts(path: Path) -> tuple[str, ...]:

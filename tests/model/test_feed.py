@@ -294,6 +294,9 @@ def test_a_recipe_changes_while_training_and_the_run_repeats(tmp_path: Path, pla
     with rig(tmp_path, plan) as made:
         consumer = made.consume(prefetch=2)
         first = batches(consumer, range(2))
+        longer = plain_plan(tmp_path / "longer", steps=9)
+        with pytest.raises(UsageError, match="steps is 8 there, 9 here"):
+            made.feed.change(str(longer.folder), None, "")
         chapter = made.feed.change(str(other.folder), None, "more of two")
         assert chapter.first == 4  # step 1 was asked for, 2 and 3 were planned ahead
         first += batches(consumer, range(2, 8))
@@ -310,6 +313,7 @@ def test_a_recipe_changes_while_training_and_the_run_repeats(tmp_path: Path, pla
     with rig(tmp_path, plan, run="new") as made:  # a new folder learns the recipe from the checkpoint
         consumer = made.consume(0, 1)
         assert consumer.load_state_dict(state) == 8
+        assert [consumer.plan(step).digest for step in (3, 4)] == [plan.digest, other.digest]
         for step, one in enumerate(first):
             same(consumer.batch(step), one)
 
@@ -325,6 +329,8 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path, plan: ListedP
             consumer.load_state_dict(state)
         with pytest.raises(UsageError, match="no state of a Consumer"):
             consumer.load_state_dict({"step": 3})
+        with pytest.raises(UsageError, match="names no plan"):
+            consumer.load_state_dict({**state, "chapters": []})
     with rig(tmp_path, plan, seed=1, run="new") as made:
         consumer = made.consume()
         state["chapters"] = [{"first": 0, "digest": plan.digest, "folder": str(plan.folder)}]

@@ -17,12 +17,17 @@ import pytest
 import training_lakes
 from commands import command, here
 from once import once
+from PIL import Image
 
 from model.checkpoint import checkpoints, read_facts
+from model.curriculum.load import loads
+from model.feed.feed import Feed, FeedSettings
 from model.plan.plan import Plan
 from model.training.metrics import read_lines
 from model.training.presets import model_config
 from model.training.run_folder import RunFolder
+from warehouse.errors import UsageError
+from warehouse.lake import Lake
 
 SOAK = bool(os.environ.get("GLYPHMILL_SOAK"))
 STEPS = 60 if SOAK else 24
@@ -179,6 +184,38 @@ def test_a_loss_that_is_no_number_leaves_the_checkpoints_of_before(made: Path, t
     assert found[-1].name == f"step-{told['step']:09d}"  # steps before the one that failed
     assert all(len(row["sample"]) == 32 and 0 < row["sigma"] <= 1 for row in told["rows"])
     assert [row["step"] for row in read_lines(run / "metrics.jsonl")] == list(range(told["step"]))
+
+
+def test_a_recipe_that_changes_is_followed_by_phases_sheets_and_validation(made: Path, tmp_path: Path) -> None:
+    run, path = tmp_path / "run", training_lakes.curriculum(tmp_path / "c.toml", steps=12)
+    told = [*_arguments(made, run, path, "--validate-every", 2, "--sample-every", 12, "--save-every", 2)]
+    assert here(*told, "--until", 2).returncode == 0
+    lake = Lake.open(made / "lake", read_only=True)
+    changed = path.read_text().replace('name = "first"', 'name = "second"').replace("side = 32", "side = 64")
+    other = Plan.make(loads(changed, "other"), lake, tmp_path / "other", 0)
+    feed = Feed(run / "feed", FeedSettings())
+    for was, is_, message in (
+        ("ema = 0.9", "ema = 0.5", r"optimizer\.ema is 0\.9 there, 0\.5 here"),
+        ("[optimizer]", "[timesteps]\nmean = 1.0\n[optimizer]", r"timesteps\.mean is 0\.0 there, 1\.0 here"),
+        ("steps = 12", "steps = 13", "steps is 12 there, 13 here"),
+    ):
+        wrong = Plan.make(loads(changed.replace(was, is_), "wrong"), lake, tmp_path / is_.split()[0], 0)
+        with pytest.raises(UsageError, match=message):
+            feed.change(str(wrong.folder), None, "")
+    first = feed.change(str(other.folder), None, "larger").first
+    feed.close()
+    assert 2 <= first < 10
+    loud = [one for one in told if one != "--quiet"]
+    assert here(*told, "--until", first + 1).returncode == 0
+    said = here(*loud)
+    assert said.returncode == 0, said.stderr
+    assert said.stderr.count("no validation in phase second") == 1
+    phases = [row["phase"] for row in read_lines(run / "metrics.jsonl")]
+    assert phases == ["first"] * first + ["second"] * (12 - first)
+    assert {row["phase"] for row in read_lines(run / "validation.jsonl")} == {"first"}
+    columns = json.loads((run / "samples" / "step-000000012.json").read_text())["columns"]
+    with Image.open(run / "samples" / "step-000000012.png") as sheet:
+        assert sheet.width >= 64 * columns
 
 
 class Started:
