@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from synth.glyphs.look import CENTRED_EM, FREE_EM, PAIRS, Look
 
+CELLS = 16  # columns, and rows, by which an exact caption tells the middle of the ink
+
 #: By thirds of the room that the ink has, (down, across).
 _PLACES: dict[tuple[int, int], tuple[str, str]] = {
     (0, 0): ("at the top left", "左上方"),
@@ -54,6 +56,13 @@ def placed_captions(text: str, look: Look, side: int) -> Mapping[str, str]:
     english = plain["en"].replace(noun, f"{size[0]} {noun}", 1).removesuffix(".")
     chinese = plain["zh"].removesuffix("。").replace("字符", f"{size[1]}字符", 1)
     return {"en": f"{english} {where[0]}.", "zh": f"{chinese}，位于{where[1]}。"}
+
+
+def exact_caption(text: str, em: int, middle: tuple[float, float], side: int) -> str:
+    """`“水” 40 at c 5`: the size in 64ths of the side, in steps of four, and the cell of 16 x 16 that the middle of the
+    ink is in, columns by letters from the left, rows by numbers from the top."""
+    column, row = (min(CELLS - 1, int(place * CELLS / side)) for place in middle)
+    return f"“{text}” {em * 64 // side // 4 * 4} at {chr(ord('a') + column)} {row + 1}"
 
 
 def _place(look: Look) -> tuple[str, str]:

@@ -13,7 +13,7 @@ Layout = Literal["centred", "free"]
 Colours = Literal["dark", "several"]
 
 CENTRED_EM = 0.75  # of the picture's side
-FREE_EM = (0.5, 0.75)
+FREE_EM = (0.6, 0.78)
 JITTER = 1 / 32  # of the side, by which a centred text is off the middle at most: 2 pixels of 64
 MARGIN = 1 / 32  # of the side, which is kept free of ink
 WIDEST = 0.9  # of the side, that a text of several characters takes at most

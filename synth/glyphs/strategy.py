@@ -16,7 +16,7 @@ from synth.draw.paint import on_plain
 from synth.fonts.book import FontBook, open_book
 from synth.fonts.face import FaceKey
 from synth.fonts.facts import FontInfo
-from synth.glyphs.captions import captions, place, placed_captions, size
+from synth.glyphs.captions import captions, exact_caption, place, placed_captions, size
 from synth.glyphs.characters import DEFAULT, MARKS
 from synth.glyphs.look import MARGIN, WIDEST, Colours, Layout, Look, centred_look, centred_looks, free_look
 from synth.layout.block import Block, OverflowingError, Setting, UndrawableError
@@ -27,7 +27,7 @@ from synth.sample import Json, Rejected, Sample
 from warehouse.errors import UsageError
 
 #: Raise when the same index would give other bytes.
-VERSION = "1"
+VERSION = "2"
 LANGUAGE = "zh-Hans"
 #: Two weights of one family: what is to be learned is the character, not the type.
 FACES = ("Noto Sans CJK SC", "Noto Sans CJK SC Bold")
@@ -93,6 +93,8 @@ class Glyphs:
         except (UndrawableError, OverflowingError) as error:
             return Rejected("undrawable" if isinstance(error, UndrawableError) else "overflow", str(error))
         look = replace(look, em=em)
+        x, y = placed.quad().mean(axis=0).tolist()
+        told = {**placed_captions(text, look, side), "exact": exact_caption(text, em, (x, y), side)}
         facts: Mapping[str, Json] = {
             "layout": self.layout,
             "position": place(look),
@@ -103,7 +105,7 @@ class Glyphs:
             "weight": info.weight,
             "ink": look.pair.name[0][0],
             "ground": look.pair.name[0][1],
-            "placed_captions": dict(placed_captions(text, look, side)),
+            "placed_captions": dict(told),
         }
         return Sample(image, (placed,), captions(text, look), f"glyph:{self.layout}", facts)
 

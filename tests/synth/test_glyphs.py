@@ -85,7 +85,7 @@ def test_free_ink_is_where_the_facts_and_the_caption_say() -> None:
         x0, y0, x1, y1 = placed.boxes[0]
         assert min(x0, y0) >= 0
         assert max(x1, y1) <= side
-        assert FREE_EM[0] * side <= placed.size <= FREE_EM[1] * side
+        assert round(FREE_EM[0] * side) <= placed.size <= round(FREE_EM[1] * side)
         where = str(sample.facts["position"])
         room_x, room_y = (x0 - 2) / (side - 4 - (x1 - x0)), (y0 - 2) / (side - 4 - (y1 - y0))
         for word in where.replace("in the ", "").replace("at the ", "").split():
@@ -99,6 +99,8 @@ def test_free_ink_is_where_the_facts_and_the_caption_say() -> None:
         for caption in (*captions.values(), *sample.captions.values()):
             assert quoted(str(caption)) == [placed.text]
         assert where not in sample.captions["en"]
+        column, row = str(captions["exact"]).split()[-2:]
+        assert (ord(column) - ord("a"), int(row) - 1) == (int((x0 + x1) / 8), int((y0 + y1) / 8))
         places.add(where)
         sizes.add(sample.facts["size"])
     assert len(places) == 9
