@@ -83,14 +83,14 @@ def learn(out: Path) -> dict[str, object]:
     """The whole road in the folder `out`; seconds and shares."""
     from model.curriculum.load import load
 
-    clock, lake, vae, run = Clock(), out / "lake", out / "vae", out / "run"
-    for layout, count in (("centred", 4300), ("free", 8600)):
+    clock, lake, vae, run = Clock(), out / "lake", out / "vae" / "vae", out / "run"
+    for layout, count in (("centred", 4300), ("free", 17200)):
         clock.run(f"draw {layout}", "synth", "glyph", "--count", count, "--layout", layout, "--lake", lake, "--quiet")
     clock.run(
         "curate", "curate", lake / "synth" / "glyph", "--source-name", "synth-glyph", "--recipe", "glyphs",
         "--lake", lake, "--quiet",
     )  # fmt: skip
-    clock.run("train the VAE", "train", "vae", "--recipe", "vae-glyphs", "--lake", lake, "--out", vae, "--quiet")
+    clock.run("train the VAE", "train", "vae", "--lake", lake, "--out", vae.parent, "--steps", 900, "--quiet")
     centred, free = fresh("centred", out), fresh("free", out)
     first = load("glyphs").phases[0].steps
     training = (
@@ -157,7 +157,7 @@ def fresh(layout: str, out: Path) -> Fresh:
         assert isinstance(drawn, Sample)
         text, placed = drawn.texts[0].text, drawn.facts["placed_captions"]
         assert isinstance(placed, dict)
-        caption = str(placed["en"]) if layout == "free" else drawn.captions["en"]
+        caption = str(placed["exact"]) if layout == "free" else drawn.captions["en"]
         said = captions.setdefault(text, {})
         some = renders.setdefault(text, [])
         if len(some) < EACH and (layout == "centred" or caption not in said):
