@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from xxhash import xxh3_64
 
 from model.curriculum.sizes import size
+from model.feed.pixels import UndecodableError, fitted
 from model.generate import Settings, Wish
+from model.pixels import sheet as joined
 from model.schedule import ScheduleConfig
 from model.text.prompt import Pixels, as_pixels
 from warehouse.errors import UsageError
@@ -23,7 +25,6 @@ from warehouse.files import replacing, told
 SHEET = "sheet.png"
 NATIVE = 1328  # the side of Qwen-Image's sizes
 TILE = 384  # pixels of a sheet's picture's longer side, at most
-GAP = 2  # white pixels between the pictures of a sheet
 _PIXELS = re.compile(r"(\d+)x(\d+)")
 _SHAPE = re.compile(r"([\d.]+:[\d.]+)(?:@(\d+))?")
 
@@ -78,15 +79,13 @@ def numbered(prompts: Sequence[str], count: int) -> list[tuple[str, int]]:
     return found
 
 
-def read_picture(path: Path) -> Pixels:
-    """(H, W, 3) uint8, upright, transparency on white. Raises UsageError."""
+def read_picture(path: Path, height: int, width: int) -> Pixels:
+    """A reference (height, width, 3) uint8, from its bytes as training's producers prepare it: upright, transparency on
+    white, cut to the proportions of the picture that is made. Raises UsageError."""
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        return fitted(path.read_bytes(), height, width).pixels
+    except (OSError, UndecodableError) as error:
         raise UsageError(f"--reference {path} cannot be read as a picture: {error}") from error
-    white = Image.new("RGBA", upright.size, (255, 255, 255, 255))
-    return as_pixels(Image.alpha_composite(white, upright))
 
 
 @dataclass(frozen=True)
@@ -175,14 +174,15 @@ def contact_sheet(pictures: Sequence[Pixels], columns: int) -> Pixels:
     """Pictures of one size as one, `columns` beside each other; those larger than TILE are shrunk to it."""
     height, width = pictures[0].shape[:2]
     shrink = min(1.0, TILE / max(height, width))
-    height, width = max(1, round(height * shrink)), max(1, round(width * shrink))
-    rows = -(-len(pictures) // columns)
-    whole = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
-    for place, picture in enumerate(pictures):
-        top, left = place // columns * (height + GAP), place % columns * (width + GAP)
-        small = picture if shrink == 1 else Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
-        whole[top : top + height, left : left + width] = small
-    return whole
+    if shrink == 1:
+        return joined(pictures, columns)
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    return joined([_resized(picture, size) for picture in pictures], columns)
+
+
+def _resized(picture: Pixels, size: tuple[int, int]) -> Pixels:
+    """A picture at (width, height), whatever its proportions."""
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def _if_of(path: Path, facts: dict[str, str]) -> Pixels | None:

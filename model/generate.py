@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from model.components import Components
+from model.feed.pixels import covering
+from model.pixels import from_bytes, to_bytes
 from model.sampler import Condition, Guidance, initial_noise, sample
 from model.schedule import sigmas
 from model.text.encoder import Prompt, padded
@@ -49,7 +50,7 @@ class Settings:
 def check(parts: Components, wishes: Sequence[Wish], settings: Settings) -> None:
     """Raises UsageError for a size that does not divide, or a prompt that would be cut; nothing is computed."""
     parts.latent_shape(settings.height, settings.width)
-    for wish in wishes:
+    for wish in shown(wishes, settings):
         for words in (wish.prompt, Prompt(wish.negative, wish.prompt.images)):
             count = parts.text.count(words)
             if count > parts.text.limit:
@@ -91,6 +92,7 @@ def latents(
     shape = parts.latent_shape(settings.height, settings.width)
     patch = parts.mmdit.config.patch_size
     device = next(parts.mmdit.parameters()).device
+    wishes = shown(wishes, settings)
     prompts = [wish.prompt for wish in wishes]
     guides = settings.guidance != 1
     blank = [Prompt(wish.negative, wish.prompt.images) for wish in wishes]
@@ -101,25 +103,28 @@ def latents(
         sigmas(settings.steps, shape[1] // patch * (shape[2] // patch), parts.schedule),
         guidance=Guidance(settings.guidance, settings.rescale, patch) if guides else None,
         negative=_condition(parts, blank, device) if guides else None,
-        references=_references(parts, prompts, settings.height * settings.width),
+        references=references(parts, prompts),
         on_step=on_step,
     )
 
 
 def pixels_of(decoded: Tensor) -> list[Pixels]:
     """uint8 (H, W, 3) of pixels (B, 3, H, W) in -1..1."""
-    whole = ((decoded.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    whole = to_bytes(decoded).permute(0, 2, 3, 1).cpu().numpy()
     return [np.ascontiguousarray(picture) for picture in whole]
 
 
-def fitted(image: Pixels, area: int, multiple: int) -> Pixels:
-    """A picture at about `area` pixels and its own proportions, sides multiples of `multiple`."""
-    height, width = image.shape[:2]
-    scale = math.sqrt(area / (height * width))
-    to = tuple(max(1, round(side * scale / multiple)) * multiple for side in (width, height))
-    if to == (width, height):
-        return image
-    return np.asarray(Image.fromarray(image).resize((to[0], to[1]), Image.Resampling.LANCZOS))
+def shown(wishes: Sequence[Wish], settings: Settings) -> list[Wish]:
+    """The wishes with their pictures as training shows them, to the text encoder as to the autoencoder: covering the
+    size of the picture that is made, cut in the centre (`model.feed.pixels`). Equal pictures stay one array."""
+    known: dict[int, Pixels] = {}
+    for image in (image for wish in wishes for image in wish.prompt.images):
+        if id(image) not in known:
+            known[id(image)] = covering(image, settings.height, settings.width)
+    return [
+        replace(wish, prompt=Prompt(wish.prompt.text, tuple(known[id(image)] for image in wish.prompt.images)))
+        for wish in wishes
+    ]
 
 
 def _condition(parts: Components, prompts: Sequence[Prompt], device: torch.device) -> Condition:
@@ -135,15 +140,15 @@ def _condition(parts: Components, prompts: Sequence[Prompt], device: torch.devic
     return Condition(context.to(device), lengths.cpu())
 
 
-def _references(parts: Components, prompts: Sequence[Prompt], area: int) -> list[list[Tensor]]:
-    """Latents (C, h, w) of each row's pictures, at the target's area; none at all where no row has one."""
+def references(parts: Components, prompts: Sequence[Prompt]) -> list[list[Tensor]]:
+    """Latents (C, h, w) of each row's pictures, as they are; none at all where no row has one."""
     if not any(prompt.images for prompt in prompts):
         return []
     known: dict[int, Tensor] = {}
     like = next(parts.vae.parameters())
     for image in {id(i): i for prompt in prompts for i in prompt.images}.values():
-        small = torch.tensor(fitted(image, area, parts.multiple)).permute(2, 0, 1)[None]
-        known[id(image)] = parts.vae.encode((small.float() / 127.5 - 1).to(like)).float()[0]
+        pixels = from_bytes(torch.tensor(image).permute(2, 0, 1)[None].contiguous())
+        known[id(image)] = parts.vae.encode(pixels.to(like)).float()[0]
     return [[known[id(image)] for image in prompt.images] for prompt in prompts]
 
 

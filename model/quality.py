@@ -8,17 +8,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
+from model.pixels import PEAK
 from warehouse.errors import UsageError
 
-PEAK = 255.0
 #: Wang et al. 2004 (Image quality assessment, section III.C): 11x11 circular Gaussian of 1.5 pixels, K1, K2.
 SIDE, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 MOST_PSNR = 100.0  # dB, told for pictures that are equal: a mean must stay finite
-
-
-def to_bytes(pixels: Tensor) -> Tensor:
-    """Pixels in -1..1 as they are stored: 0..255, rounded, uint8."""
-    return ((pixels.clamp(-1.0, 1.0) + 1.0) * (PEAK / 2)).round().to(torch.uint8)
 
 
 def psnr(shown: Tensor, true: Tensor) -> Tensor:

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from annotate.torchvision_shim import prepare_torchvision
-from model.quality import to_bytes
+from model.pixels import from_bytes, to_bytes
 from model.vae_loading import OURS, load_vae, read_config
 from model.vae_size import Parameters, effective_parameters, total_parameters
-from model.vae_training.pictures import to_float
 from warehouse.errors import MissingDependency, UsageError
 
 PROBE = 64  # pixels of the picture by which shapes are found
@@ -47,7 +46,7 @@ def open_subject(folder: Path, device: str = "cpu") -> Subject:
 
         @torch.no_grad()
         def ours(pictures: Tensor) -> Tensor:
-            return to_bytes(vae.reconstruct(vae.posterior(to_float(pictures, device)).mode())).cpu()
+            return to_bytes(vae.reconstruct(vae.posterior(from_bytes(pictures, device)).mode())).cpu()
 
         config = vae.config
         total, effective = total_parameters(vae), effective_parameters(vae)
@@ -89,7 +88,7 @@ def _foreign(name: str, class_name: str, model: Any, device: str) -> Subject:
 
     @torch.no_grad()
     def reconstruct(pictures: Tensor) -> Tensor:
-        return to_bytes(there_and_back(to_float(pictures, device))[2][:, :3]).cpu()
+        return to_bytes(there_and_back(from_bytes(pictures, device))[2][:, :3]).cpu()
 
     pixels = torch.rand(1, 3, PROBE, PROBE, generator=torch.Generator().manual_seed(0)).to(device) * 2 - 1
     latents, given, back = there_and_back(pixels)

@@ -77,8 +77,8 @@ def sample(
     texts = [*(prompt or []), *(read_prompts(prompts) if prompts else [])]
     if not texts:
         raise UsageError("nothing to draw: give --prompt or --prompts")
-    images = tuple(read_picture(path) for path in reference or [])
     height, width = size_of(size, multiple_of(model))
+    images = tuple(read_picture(path, height, width) for path in reference or [])
     settings = Settings(height, width, steps, guidance, rescale, seed)
     wishes = [Wish(Prompt(text, images), number, negative) for text, number in numbered(texts, count)]
     where, dtype = _device(device)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from model.feed.messages import Dtype, Encoding
 from model.feed.pixels import RULE, Pixels
+from model.pixels import from_bytes
 from model.text.encoder import Prompt, TextEncoder, load_text
 from model.vae_base import Vae
 from model.vae_loading import latent_identity, load_vae
@@ -41,15 +43,27 @@ class Encoders:
             batch = torch.zeros(rows, 3, *some[0].shape[:2])
             for row, one in enumerate(some):
                 # a copy: the picture's own memory may be read-only
-                batch[row] = torch.tensor(one).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
-            with torch.inference_mode():
+                batch[row] = from_bytes(torch.tensor(one).permute(2, 0, 1))
+            with torch.inference_mode(), full_float32():
                 found += list(self.vae.encode(batch.to(self.device)).cpu()[: len(some)])
         return found
 
     def texts(self, prompts: Sequence[Prompt]) -> list[torch.Tensor]:
         """(T_i, width) of each prompt. One at a time: nothing is padded, so nothing depends on the others."""
-        with torch.inference_mode():
+        with torch.inference_mode(), full_float32():
             return [self.text.encode([prompt])[0].cpu() for prompt in prompts]
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """float32 is computed as float32 here: on GPUs, torch's default for convolutions is TF32, of 10 bits in place of
+    23, and what is called float32 would be that no more."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def load_encoders(

@@ -54,13 +54,29 @@ def fitted(data: bytes, height: int, width: int) -> Fitted:
             upright = ImageOps.exif_transpose(_true_colours(image))
     except _FAULTS as error:
         raise UndecodableError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
-    x, y = upright.width / across, upright.height / down
+    return Fitted(_cut(upright, (across, down), box, height, width), (across, down), box)
+
+
+def covering(pixels: Pixels, height: int, width: int) -> Pixels:
+    """An upright picture (H, W, 3) as `fitted` makes it of bytes that hold just these pixels: resized to cover
+    height x width, cut in the centre. One of that size stays as it is."""
+    down, across = pixels.shape[:2]
+    if (down, across) == (height, width):
+        return pixels
+    return _cut(Image.fromarray(pixels), (across, down), crop_box(across, down, width, height), height, width)
+
+
+def _cut(
+    upright: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float], height: int, width: int
+) -> Pixels:
+    """`box` of an RGB picture at height x width. `size`: the (width, height) that the box counts in; the picture may
+    be smaller, decoded in part."""
+    x, y = upright.width / size[0], upright.height / size[1]
     here = (
         max(0.0, box[0] * x), max(0.0, box[1] * y),
         min(float(upright.width), box[2] * x), min(float(upright.height), box[3] * y),
     )  # fmt: skip
-    small = upright.resize((width, height), Image.Resampling.LANCZOS, box=here)
-    return Fitted(np.asarray(small), (across, down), box)
+    return np.asarray(upright.resize((width, height), Image.Resampling.LANCZOS, box=here))
 
 
 def _reduce_while_decoding(

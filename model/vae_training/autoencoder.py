@@ -64,8 +64,8 @@ def train_vae(
     progress: Progress | None = None,
 ) -> Report:
     """Train, or go on where the run in `course.folder` stopped; ends with the folder's `vae/`, which stands only once
-    all is done. A run that is done only tells its report. Raises UsageError for settings that the run in the folder
-    was not started with, StoppedBySignal once saved.
+    all is done. A run that is done only tells its report. Raises UsageError for settings or a reader that the run in the
+    folder was not started with, StoppedBySignal once saved.
     """
     if settings.resolution % config.spatial_factor:
         raise UsageError(f"resolution {settings.resolution} is no multiple of the VAE's {config.spatial_factor} pixels")
@@ -81,15 +81,21 @@ def train_vae(
             workers=source.workers,
             cache=source.cache,
         )
+        distance = reading_distance(source.reader, course.device) if settings.perceptual else None
         folder.start(
-            {"kind": "vae", "config": config.to_dict(), "training": asdict(settings), "selection": data.digest},
+            {
+                "kind": "vae",
+                "config": config.to_dict(),
+                "training": asdict(settings),
+                "selection": data.digest,
+                "reader": distance.identity if distance else None,
+            },
             {"sql": source.sql},
         )
         done = course.folder / "report.json"
         if done.exists() and (course.folder / "vae").exists():
             return told(done, course.folder)
         vae = fresh(config, settings.seed)
-        distance = reading_distance(source.reader, course.device) if settings.perceptual else None
         run(vae, data, settings, course, distance=distance, progress=progress)
         vae.eval()
         watched, held_out = watching(source, settings)

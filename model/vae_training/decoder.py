@@ -72,7 +72,7 @@ def train_decoder(
     text-rich images; of them some are held out, and with those of `general_sql` quality is measured before and after,
     in squares of `judged_at` pixels.
 
-    Raises UsageError for settings that the run was not started with, StoppedBySignal once saved.
+    Raises UsageError for settings or a reader that the run was not started with, StoppedBySignal once saved.
     """
     vae = load_vae(vae_folder)
     for size, what in ((settings.resolution, "resolution"), (judged_at, "judged at")):
@@ -90,9 +90,15 @@ def train_decoder(
             workers=source.workers,
             cache=source.cache,
         )
-        began_as = identity(vae)
+        distance = reading_distance(source.reader, course.device) if settings.perceptual else None
         folder.start(
-            {"kind": "vae-decoder", "vae": began_as, "training": asdict(settings), "selection": data.digest},
+            {
+                "kind": "vae-decoder",
+                "vae": identity(vae),
+                "training": asdict(settings),
+                "selection": data.digest,
+                "reader": distance.identity if distance else None,
+            },
             {"sql": source.sql, "general_sql": general_sql, "vae": str(vae_folder), "judged_at": judged_at},
         )
         done = course.folder / "report.json"
@@ -101,7 +107,6 @@ def train_decoder(
         images = _judging(source, general_sql, settings, judged_at)
         before = _before(course.folder / "before.json", vae, images, course.device)
         space = latent_identity(vae)
-        distance = reading_distance(source.reader, course.device) if settings.perceptual else None
         run(vae, data, settings, course, decoder_only=True, distance=distance, progress=progress)
         vae.eval()
         if latent_identity(vae) != space:

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from model.pixels import from_bytes
 from model.training.metrics import MetricsFile
 from model.training.stopping import StoppedBySignal, listening
 from model.vae_base import Vae
 from model.vae_training.objective import Distance, Terms, objective
-from model.vae_training.pictures import to_float
 from model.vae_training.settings import VaeTraining, rate_at
 from model.vae_training.state import State, read_state, write_state
 from warehouse.errors import UsageError
@@ -80,7 +80,7 @@ def run(
     try:
         with listening() as asked:
             for step in range(start, settings.steps):
-                pixels = to_float(next(batches), course.device)
+                pixels = from_bytes(next(batches), course.device)
                 rate = rate_at(step, settings)
                 terms = objective(vae, pixels, settings, step, distance, decoder_only=decoder_only)
                 norm = _update(terms.loss, trained, optimizer, rate, settings.clip)

@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from model.latents import LatentStatistics, measure
-from model.quality import Quality, QualitySums, to_bytes
+from model.pixels import from_bytes, to_bytes
+from model.pixels import sheet as joined
+from model.quality import Quality, QualitySums
+from model.text.prompt import Pixels
 from model.vae_base import Vae
-from model.vae_training.pictures import to_float
 from warehouse.files import replacing
-
-GAP = 2  # white pixels between the pictures of a sheet
 
 
 class Images(Protocol):
@@ -31,7 +31,7 @@ def reconstruction(vae: Vae, device: str) -> Callable[[Tensor], Tensor]:
 
     @torch.no_grad()
     def shown(pictures: Tensor) -> Tensor:
-        latents = vae.posterior(to_float(pictures, device)).mode()
+        latents = vae.posterior(from_bytes(pictures, device)).mode()
         return to_bytes(vae.reconstruct(latents)).cpu()
 
     return shown
@@ -48,7 +48,7 @@ def quality(shown: Callable[[Tensor], Tensor], images: Images, batch: int) -> Qu
 @torch.no_grad()
 def latent_statistics(vae: Vae, images: Images, batch: int, device: str) -> LatentStatistics:
     """Of raw latents, posterior's mode: what `encode` normalises."""
-    return measure(vae.posterior(to_float(pictures, device)).mode() for pictures in images.batches(batch))
+    return measure(vae.posterior(from_bytes(pictures, device)).mode() for pictures in images.batches(batch))
 
 
 def sheet(path: Path, shown: Callable[[Tensor], Tensor], images: Images, columns: int = 8) -> None:
@@ -57,14 +57,10 @@ def sheet(path: Path, shown: Callable[[Tensor], Tensor], images: Images, columns
     if pictures is None:
         return
     back = shown(pictures)
-    rows = []
+    tiles: list[Pixels] = []
     for at in range(0, len(pictures), columns):
-        rows += [pictures[at : at + columns], back[at : at + columns]]
-    side_y, side_x = pictures.shape[-2:]
-    whole = np.full((len(rows) * (side_y + GAP) - GAP, columns * (side_x + GAP) - GAP, 3), 255, np.uint8)
-    for down, row in enumerate(rows):
-        for across, picture in enumerate(row.permute(0, 2, 3, 1).numpy()):
-            top, left = down * (side_y + GAP), across * (side_x + GAP)
-            whole[top : top + side_y, left : left + side_x] = picture
+        for row in (pictures[at : at + columns], back[at : at + columns]):
+            tiles += list(row.permute(0, 2, 3, 1).numpy())
+            tiles += [np.full_like(tiles[0], 255)] * (columns - len(row))  # what comes back stands below
     with replacing(path) as temporary:
-        Image.fromarray(whole).save(temporary, "PNG")
+        Image.fromarray(joined(tiles, columns)).save(temporary, "PNG")

@@ -58,11 +58,6 @@ def stacked(pictures: Sequence[Pixels]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
-def to_float(pixels: Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """uint8 (B, 3, H, W) to -1..1, on `device`."""
-    return pixels.to(device).float().div_(127.5).sub_(1.0)
-
-
 class Training:
     """Batches without end; `state_dict` tells where it stands, exactly, whatever workers have read ahead."""
 

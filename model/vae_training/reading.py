@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - what everybody calls it
 from torch import Tensor
 
+from model.pixels import from_bytes
 from model.reader import Reader, ReaderConfig, save_reader
 from model.vae_training.characters import Characters
-from model.vae_training.pictures import to_float
 from warehouse.errors import UsageError
 
 SHIFT = 2  # pixels that a character may be off
@@ -66,7 +66,7 @@ def train_reader(
         for group in optimizer.param_groups:
             group["lr"] = settings.rate * (1 - step / settings.steps)
         chosen = train[torch.randint(len(train), (settings.batch,), generator=draw)]
-        pixels = varied(to_float(found.squares[chosen]), draw)
+        pixels = varied(from_bytes(found.squares[chosen]), draw)
         loss = F.cross_entropy(reader(pixels), found.kinds[chosen], label_smoothing=0.05)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -97,5 +97,5 @@ def varied(pixels: Tensor, draw: torch.Generator) -> Tensor:
 def _right(reader: Reader, squares: Tensor, kinds: Tensor) -> float:
     hits = 0
     for at in range(0, len(squares), 256):
-        hits += int((reader(to_float(squares[at : at + 256])).argmax(1) == kinds[at : at + 256]).sum())
+        hits += int((reader(from_bytes(squares[at : at + 256])).argmax(1) == kinds[at : at + 256]).sum())
     return hits / len(squares)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_checkpoint import WIDTH, tiny_components
 
 from warehouse.errors import UsageError
@@ -15,7 +16,11 @@ from warehouse.errors import UsageError
 torch = pytest.importorskip("torch")
 
 from model.components import Components, load, save  # noqa: E402
-from model.generate import Settings, Wish, check, fitted, generate, latents  # noqa: E402
+from model.contact import read_picture  # noqa: E402
+from model.feed.encoders import Encoders  # noqa: E402
+from model.feed.messages import Encoding  # noqa: E402
+from model.feed.pixels import fitted as producers  # noqa: E402
+from model.generate import Settings, Wish, check, generate, latents, references, shown  # noqa: E402
 from model.text.characters import CharacterEncoder  # noqa: E402
 from model.text.encoder import BLANK, Prompt, padded  # noqa: E402
 
@@ -113,8 +118,53 @@ def test_references_are_seen_and_brought_to_the_size(parts: Components) -> None:
             assert (one - other).abs().max() > 1e-4
     mixed = latents(parts, [Wish(Prompt("the same")), Wish(Prompt("the same", images))], settings)
     torch.testing.assert_close(mixed, torch.cat([found[0], found[2]]), atol=1e-4, rtol=0)
-    assert fitted(images[0], 32 * 32, 16).shape == (16, 48, 3)
-    assert fitted(images[1], 64 * 64, 16) is images[1]
+
+
+def test_an_edit_sees_in_sampling_what_it_saw_in_training(parts: Components, tmp_path: Path) -> None:
+    """Both doors, a lying JPEG that is reduced while decoding, and a picture of the size already: to the last bit."""
+    settings = Settings(32, 48)
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(0, 256, (7, 5, 3), dtype=np.uint8)).resize((500, 700))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth.save(tmp_path / "lying.jpg", exif=exif)
+    smooth.crop((0, 0, 300, 80)).save(tmp_path / "wide.png")
+    smooth.crop((0, 0, 48, 32)).save(tmp_path / "fits.png")
+    files = [tmp_path / name for name in ("lying.jpg", "wide.png", "fits.png")]
+
+    trained = [producers(path.read_bytes(), settings.height, settings.width).pixels for path in files]
+    sampled = tuple(read_picture(path, settings.height, settings.width) for path in files)
+    plain = tuple(np.asarray(Image.open(path)) for path in files[1:])
+    assert any(image.shape != (32, 48, 3) for image in plain)
+    (wish,) = shown([Wish(Prompt("redder", (sampled[0], *plain)))], settings)
+    for ours, theirs in zip(wish.prompt.images, trained, strict=True):
+        assert np.array_equal(ours, theirs)  # what the text encoder is shown
+
+    text = parts.text
+    encoding = Encoding("v", text.identity, "p", parts.vae.config.z_dim, 8, text.width, "float32", "float32", 1)
+    known = Encoders(parts.vae, text, encoding, "cpu").latents(trained)
+    (found,) = references(parts, [wish.prompt])
+    for one, other in zip(found, known, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_text_encoder_is_shown_the_cut_pictures(parts: Components) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Watched(CharacterEncoder):
+        def encode(self, prompts):
+            seen.extend(image.shape for prompt in prompts for image in prompt.images)
+            return super().encode(prompts)
+
+        def count(self, prompt):
+            seen.extend(image.shape for image in prompt.images)
+            return super().count(prompt)
+
+    watched = Components(parts.mmdit, parts.vae, Watched(WIDTH), parts.schedule)
+    wide = np.zeros((40, 90, 3), np.uint8)
+    list(generate(watched, [Wish(Prompt("x", (wide,)))], Settings(32, 48, steps=1, guidance=2.0)))
+    assert len(seen) == 4  # counted and encoded, with the words and without
+    assert set(seen) == {(32, 48, 3)}
 
 
 def test_what_cannot_be_drawn_is_refused(parts: Components) -> None:

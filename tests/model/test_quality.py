@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from model.quality import QualitySums, psnr, ssim, to_bytes
+from model.pixels import to_bytes
+from model.quality import QualitySums, psnr, ssim
 from warehouse.errors import UsageError
 
 

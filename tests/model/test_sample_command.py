@@ -176,4 +176,4 @@ def test_prompts_and_pictures_from_files(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"prompt": "甲"}\n\n{"prompt": "b", "more": 1}\n', encoding="utf-8")
     assert read_prompts(tmp_path / "p.jsonl") == ["甲", "b"]
     Image.new("RGBA", (3, 2), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert read_picture(tmp_path / "clear.png").tolist() == [[[255] * 3] * 3] * 2
+    assert read_picture(tmp_path / "clear.png", 2, 3).tolist() == [[[255] * 3] * 3] * 2

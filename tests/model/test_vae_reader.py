@@ -10,9 +10,9 @@ import torch
 from vae_lakes import GENERAL, LETTERS, TEXT, letter, make
 
 from model.perceptual import ReadingDistance, reading_distance
+from model.pixels import from_bytes
 from model.reader import Reader, ReaderConfig, load_reader, save_reader
 from model.vae_training.characters import bounds, gather, square
-from model.vae_training.pictures import to_float
 from model.vae_training.reading import ReaderTraining, train_reader
 from warehouse.errors import UsageError
 
@@ -37,7 +37,7 @@ def reader(lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pixels(character: str, dx: int = 0, dy: int = 0) -> torch.Tensor:
     picture, box = letter(character, dx, dy)
     cut = square(np.asarray(picture), box)
-    return to_float(torch.from_numpy(cut.copy()).permute(2, 0, 1)[None])
+    return from_bytes(torch.from_numpy(cut.copy()).permute(2, 0, 1)[None])
 
 
 def test_characters_are_cut_out_where_the_truth_says(lake: Path, tmp_path: Path) -> None:

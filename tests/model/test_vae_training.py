@@ -22,13 +22,14 @@ from vae_lakes import GENERAL, SIDE, TEXT, make
 from vae_parity import public, shapes
 
 from model.latents import measure
+from model.pixels import from_bytes
 from model.training.stopping import StoppedBySignal
 from model.vae import small
 from model.vae_loading import identity, latent_identity, load_vae, save_vae
 from model.vae_training.autoencoder import Source, fresh, train_vae
 from model.vae_training.decoder import DecoderReport, train_decoder
 from model.vae_training.loop import Course, run
-from model.vae_training.pictures import HELD_OUT_BELOW, Decode, Training, Watching, cut, part, to_float
+from model.vae_training.pictures import HELD_OUT_BELOW, Decode, Training, Watching, cut, part
 from model.vae_training.settings import VaeTraining, rate_at
 from warehouse.dataset import Sample
 from warehouse.errors import LakeError, UsageError
@@ -88,7 +89,7 @@ def test_it_learns_and_diffusers_opens_what_it_wrote(trained: Path, source: Sour
 def test_latents_of_what_it_was_trained_on_are_normalised(trained: Path, source: Source) -> None:
     vae = load_vae(trained / "vae")
     images = Watching(source.lake, part(TEXT, held_out=False), side=SIDE, most=1000, cache=source.cache)
-    found = measure(vae.encode(to_float(pictures)) for pictures in images.batches(16))
+    found = measure(vae.encode(from_bytes(pictures)) for pictures in images.batches(16))
     assert max(map(abs, found.mean)) < 1e-3
     assert all(abs(std - 1) < 1e-3 for std in found.std)
 
