@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from model.components import Components
 from model.generate import Settings, Wish, generate
+from model.pixels import sheet
 from model.readback import Reading, wanted
 from model.text.encoder import Prompt
 from model.text.prompt import Pixels
@@ -54,17 +54,6 @@ def draw(parts: Components, settings: GridSettings, precision: Precision, batch:
             return list(generate(parts, wishes, asked, batch=batch))
     finally:
         parts.mmdit.train(was_training)
-
-
-def sheet(pictures: Sequence[Pixels], columns: int) -> Pixels:
-    """Pictures (H, W, 3) as one, `columns` beside each other, two white pixels between."""
-    height, width, _ = pictures[0].shape
-    rows = -(-len(pictures) // columns)
-    whole = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2, 3), 255, np.uint8)
-    for place, picture in enumerate(pictures):
-        top, left = place // columns * (height + 2), place % columns * (width + 2)
-        whole[top : top + height, left : left + width] = picture
-    return whole
 
 
 def write(
