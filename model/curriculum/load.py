@@ -12,8 +12,9 @@ from typing import Any, Literal, cast
 
 from model.batches import Task
 from model.curriculum.ramp import Ramp
-from model.curriculum.schema import TASKS, Curriculum, Decay, OnMissing, Optimizer, Phase, Resolution, Source, Timesteps
+from model.curriculum.schema import TASKS, Curriculum, Decay, OnMissing, Optimizer, Phase, Resolution, Source
 from model.curriculum.section import Section, unknown
+from model.timesteps import Density, Timesteps, Weighting
 from warehouse.buckets import ASPECT_BUCKETS, ratio
 from warehouse.errors import UsageError
 from warehouse.schema import CAPTION_KINDS
@@ -29,7 +30,7 @@ _PHASE = (
     "name", "steps", "resolution", "shares", "learning_rate", "decay", "warmup", "edits", "dropout", "captions",
     "values", "segments",
 )  # fmt: skip
-_TIMESTEPS = ("density", "mean", "std", "shift")
+_TIMESTEPS = ("density", "mean", "std", "mode_scale", "shift", "weighting")
 _OPTIMIZER = ("name", "weight_decay", "clip", "beta1", "beta2", "eps", "ema")
 
 
@@ -244,12 +245,19 @@ def _timesteps(section: Section) -> Timesteps:
         shift = "resolution"
     elif section.has("shift"):
         shift = section.number("shift", least=0.01)
-    return Timesteps(
-        density=cast(Any, section.one_of("density", ("logit_normal", "uniform", "mode"), usual.density)),
-        mean=section.number("mean", usual.mean, least=float("-inf")),
-        std=section.number("std", usual.std, least=0.01),
-        shift=shift,
-    )
+    density = section.one_of("density", ("logit_normal", "uniform", "mode"), usual.density)
+    weighting = section.one_of("weighting", ("none", "bell"), usual.weighting)
+    try:
+        return Timesteps(
+            density=cast(Density, density),
+            mean=section.number("mean", usual.mean, least=float("-inf")),
+            std=section.number("std", usual.std, least=0.01),
+            mode_scale=section.number("mode_scale", usual.mode_scale, least=-1.0),
+            shift=shift,
+            weighting=cast(Weighting, weighting),
+        )
+    except UsageError as error:
+        raise UsageError(f"{section.where}: {str(error).removeprefix('timesteps: ')}") from error
 
 
 def _check_parameters(section: Section, source: Source, values: Mapping[str, Ramp]) -> None:

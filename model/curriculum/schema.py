@@ -12,6 +12,7 @@ from typing import Literal
 from model.batches import Task
 from model.curriculum.ramp import Ramp
 from model.curriculum.sizes import size
+from model.timesteps import Timesteps
 from warehouse.buckets import ASPECT_BUCKETS
 
 TASKS: tuple[Task, ...] = ("t2i", "ti2i")
@@ -31,17 +32,6 @@ class Optimizer:
     beta2: float = 0.999
     eps: float = 1e-8
     ema: float = 0.0
-
-
-@dataclass(frozen=True)
-class Timesteps:
-    """How often training sees each noise level: see `model.flow.Timesteps`, which is made of it. `shift`: times the
-    odds of noise, or "resolution": as many times as sampling at that many tokens; None for none."""
-
-    density: Literal["logit_normal", "uniform", "mode"] = "logit_normal"
-    mean: float = 0.0
-    std: float = 1.0
-    shift: float | Literal["resolution"] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +121,7 @@ class Curriculum:
     sources: Mapping[str, Source]
     doc: str = ""
     optimizer: Optimizer = Optimizer()
-    timesteps: Timesteps = Timesteps()
+    timesteps: Timesteps = field(default_factory=Timesteps)
     buckets: tuple[str, ...] = ASPECT_BUCKETS
     multiple: int = 16
     token: int = 16
@@ -144,8 +134,8 @@ class Curriculum:
 
     @property
     def digest(self) -> str:
-        """32 hex digits that name the content: comments and spacing do not matter."""
-        content = {**asdict(self), "toml": ""}
+        """32 hex digits that name the content: comments, spacing and the description do not matter."""
+        content = {**asdict(self), "doc": "", "toml": ""}
         written = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(written.encode()).hexdigest()[:32]
 

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from model.curriculum.ramp import Ramp
-from model.curriculum.schema import Curriculum, Optimizer, Phase, Resolution, Source, Timesteps
+from model.curriculum.schema import Curriculum, Optimizer, Phase, Resolution, Source
+from model.timesteps import Timesteps
 
 Plain = Mapping[str, Any]
 

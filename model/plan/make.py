@@ -9,7 +9,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
@@ -174,6 +174,5 @@ def _write_tables(folder: Path, found: Tables) -> None:
 
 def _digest(curriculum: Curriculum, seed: int, made: Made) -> str:
     """Names what every batch will be: the curriculum, the seed and all that was selected, not where it lies."""
-    plain = replace(curriculum, doc="")
-    pieces = [FORMAT, plain.digest, seed, [[name, held.digest] for name, held in made.held.items()]]
+    pieces = [FORMAT, curriculum.digest, seed, [[name, held.digest] for name, held in made.held.items()]]
     return hashlib.sha256(json.dumps(pieces).encode()).hexdigest()[:32]

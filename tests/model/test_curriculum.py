@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,9 @@ def test_a_curriculum_survives_being_stored(name: str) -> None:
 
 def test_the_digest_is_of_the_content() -> None:
     assert loads(GOOD).digest == loads(GOOD + "\n# a comment").digest
+    told = replace(loads(GOOD), doc="in other words")
+    assert told != loads(GOOD)
+    assert told.digest == loads(GOOD).digest
     assert loads(GOOD).digest != loads(GOOD.replace("steps = 50", "steps = 51")).digest
 
 
