@@ -171,7 +171,8 @@ def export_weights(
     prefixes = [f"{role}/model/"] + ([f"{role}/ema/"] if which == "ema" else [])
     if not any(name.startswith(prefixes[-1]) for name in shapes):
         there = sorted({"/".join(name.split("/")[:2]) for name in shapes if not name.startswith("rng/")})
-        raise UsageError(f"{path} has no {role}/{which} weights; it has {', '.join(there)}")
+        hint = ": no average was kept, take what was trained with --weights model" if which == "ema" else ""
+        raise UsageError(f"{path} has no {role}/{which} weights; it has {', '.join(there)}{hint}")
     chosen: dict[str, str] = {}
     for prefix in prefixes:
         chosen |= {name.removeprefix(prefix): name for name in shapes if name.startswith(prefix)}

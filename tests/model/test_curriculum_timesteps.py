@@ -7,8 +7,8 @@ import json
 import pytest
 
 from model.curriculum.load import load, loads
-from model.curriculum.schema import Timesteps
 from model.curriculum.stored import from_dict, to_dict
+from model.timesteps import Timesteps
 from warehouse.errors import UsageError
 
 TOML = """
@@ -35,10 +35,24 @@ def test_what_is_told_is_what_training_gets() -> None:
     assert _loaded('shift = "resolution"').shift == "resolution"
     assert _loaded("shift = 3").shift == 3.0
     told = _loaded('density = "uniform"\nmean = -0.5\nstd = 1.5')
-    assert told == Timesteps("uniform", -0.5, 1.5, None)
+    assert told == Timesteps("uniform", -0.5, 1.5)
+    assert _loaded('density = "mode"\nmode_scale = 0.8') == Timesteps("mode", mode_scale=0.8)
+    assert _loaded('density = "uniform"\nweighting = "bell"') == Timesteps("uniform", weighting="bell")
 
 
-@pytest.mark.parametrize("told", ["shift = 0", 'shift = "more"', "std = 0", 'density = "normal"', "scale = 1"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "shift = 0",
+        'shift = "more"',
+        "std = 0",
+        "mode_scale = 2",
+        'weighting = "bell"',
+        'weighting = "more"',
+        'density = "normal"',
+        "scale = 1",
+    ],
+)
 def test_what_makes_no_density_is_refused_by_name(told: str) -> None:
     with pytest.raises(UsageError, match=f"timesteps: .*{told.split()[0]}"):
         _loaded(told)
@@ -46,6 +60,25 @@ def test_what_makes_no_density_is_refused_by_name(told: str) -> None:
 
 def test_it_is_part_of_the_identity_and_is_kept() -> None:
     plain, shifted = loads(TOML.format(timesteps="")), loads(TOML.format(timesteps="[timesteps]\nshift = 2"))
-    assert plain.digest != shifted.digest
-    for curriculum in (shifted, load("glyphs")):
+    bell = loads(TOML.format(timesteps='[timesteps]\ndensity = "uniform"\nweighting = "bell"'))
+    assert len({plain.digest, shifted.digest, bell.digest}) == 3
+    for curriculum in (shifted, load("glyphs"), bell):
         assert from_dict(json.loads(json.dumps(to_dict(curriculum)))).timesteps == curriculum.timesteps
+
+
+def test_a_loaded_curriculum_is_what_noise_is_drawn_by() -> None:
+    """One class: whatever the curriculum may say, `model.flow` draws and weighs by it, with nothing to hand over."""
+    flow = pytest.importorskip("model.flow")
+    assert flow.Timesteps is type(_loaded(""))
+    sigma = flow.stratified(8)
+    bell = flow.loss_weight(sigma, _loaded('density = "uniform"\nweighting = "bell"'))
+    assert bell[3] > bell[0]
+    assert (flow.loss_weight(sigma, _loaded("")) == 1).all()
+
+
+@pytest.mark.parametrize("name", ["qwen-image", "qwen-image-2"])
+def test_the_reports_curricula_average_and_are_trained_where_they_are_sampled(name: str) -> None:
+    """What is exported by default is the average, so that there must be one."""
+    curriculum = load(name)
+    assert curriculum.optimizer.ema == 0.9999
+    assert curriculum.timesteps.shift == "resolution"
