@@ -94,7 +94,7 @@ class HttpDoor:
         return self._call(Attended, "attend", member=member, world=world, step=step, horizon=horizon)
 
     def leave(self, member: str) -> None:
-        self._call(type(None), "leave", member=member)
+        self._call(type(None), "leave", again=False, member=member)
 
     def where(self, keys: Sequence[str], seconds: float) -> Located:
         return self._call(Located, "where", keys=keys, seconds=seconds)
@@ -112,7 +112,8 @@ class HttpDoor:
         return self._call(Status, "status")
 
     def _call(self, answer: type[T], call: str, /, again: bool = True, **arguments: Any) -> T:
-        """One call; asked again while the server does not answer, which all calls but a change of recipe bear."""
+        """One call; asked again while the server does not answer: all bear that but a change of recipe, and a consumer that
+        leaves need not wait for a server that went first."""
         until = time.monotonic() + self.patience_s
         while True:
             try:

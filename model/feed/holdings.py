@@ -30,6 +30,7 @@ class Holdings:
     def scan(self, encoding: Encoding | None) -> None:
         """Take in whole shards that lie in the store's folder; what is damaged is removed and told in the audit."""
         keys, told = self.store.scan(self.place, encoding)
+        self._want(keys)
         self._window.done(keys)
         for line in told:
             self._record.note({"damaged": line})
@@ -42,6 +43,7 @@ class Holdings:
                 raise LakeError(f"shard {name} is not in {place.folder}")
             place = self.place
         added = self.store.add(name, manifest, place)
+        self._want(added.new)
         self._window.done((*added.new, *added.absent))
         self.encoded += len(added.new) if fresh else 0
         self.twice += added.known if fresh else 0
@@ -84,6 +86,14 @@ class Holdings:
     def dropped(self, folder: str) -> tuple[str, ...]:
         """Shards that whoever has this folder may delete; told once."""
         return tuple(self._drop.pop(folder, ()))
+
+    def _want(self, keys: Iterable[str]) -> None:
+        """What has come is of use until the last step that needs it. Untold, it would look as if it had never been, and
+        be let go of before all that is older."""
+        for key in keys:
+            step = self._window.last_need(key)
+            if step is not None:
+                self.store.touch((key,), step)
 
     def _delete(self, name: str, place: Place) -> None:
         if place == self.place:

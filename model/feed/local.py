@@ -154,8 +154,12 @@ class _Herd:
             last = self._last_line(name)
             self._feed.fail(f"producer {name}", f"{self._deaths} died in a row ({last}): see {self._log(name)}", ())
         else:
+            try:
+                new, process = self._start()
+            except OSError as error:
+                self._feed.fail("the keeper of the local producers", f"no new one can be started ({error})", ())
+                return
             self.replaced += 1
-            new, process = self._start()
             self._alive[new] = process
 
     def _log(self, name: str) -> Path:

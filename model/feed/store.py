@@ -14,7 +14,7 @@ from model.feed.shard import SUFFIX, DamagedError, data_bytes, header, name_of, 
 @dataclass
 class _Held:
     """A shard: `keys` are the entries that are found in it (an entry in two shards is found in the first), `start` is
-    where its data begins, `wanted`: when it was last of use, in steps."""
+    where its data begins, `wanted`: the last step that is known to need it."""
 
     manifest: Manifest
     start: int

@@ -80,6 +80,10 @@ class Window:
     def wants(self, key: str) -> bool:
         return key in self._needed_by
 
+    def last_need(self, key: str) -> int | None:
+        """The last planned step that needs an entry; None where none does."""
+        return max(self._needed_by.get(key, ()), default=None)
+
     def wants_now(self, key: str) -> bool:
         """Whether the slowest consumer's very step needs it."""
         return self.floor is not None and self.floor in self._needed_by.get(key, ())

@@ -138,6 +138,24 @@ def test_local_producers_are_replaced(tmp_path: Path) -> None:
             os.kill(process, 0)
 
 
+def test_a_producer_that_cannot_be_replaced_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plain_plan(tmp_path / "plan", steps=2)
+    vae, text = tiny_encoders(tmp_path)
+    with local_feed(tmp_path / "run", plan, vae, text, opener=open_listed) as feed:
+
+        def full(*asked: object, **settings: object) -> None:
+            raise OSError(12, "Cannot allocate memory")
+
+        monkeypatch.setattr("model.feed.local.subprocess.Popen", full)
+        (first,) = feed.processes
+        os.kill(first, 9)
+        with (
+            Consumer(plan, feed.url, opener=open_listed, stall_s=120) as consumer,
+            pytest.raises(LakeError, match=r"no new one can be started .*Cannot allocate memory"),
+        ):
+            consumer.batch(0)
+
+
 def test_an_error_of_a_local_producer_is_told_in_one_line(tmp_path: Path) -> None:
     plan: ListedPlan = plain_plan(tmp_path / "plan", steps=2)
     _, text = tiny_encoders(tmp_path)

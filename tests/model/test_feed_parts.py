@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from feed_plans import open_listed, plain_plan
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from PIL import Image, ImageCms
 
 from model.batches import Picture
 from model.feed.choose import HOPELESS, LONELY, HopelessError, choose
+from model.feed.client import HttpDoor
+from model.feed.encoders import Encoders, full_float32
 from model.feed.leases import Leases
 from model.feed.messages import Chapter, Encoding, Status, Task
 from model.feed.needs import batch_needs, entry_key
@@ -22,6 +25,7 @@ from model.feed.pixels import UndecodableError, crop_box, fitted
 from model.feed.plans import Plans, RecipeLog, agree, at
 from model.feed.telling import line, report
 from model.feed.window import Window
+from model.text.encoder import Prompt
 from warehouse.errors import LakeError
 
 ENCODING = Encoding("aa", "bb", "rule", 4, 4, 8)
@@ -144,6 +148,67 @@ def test_what_was_made_and_lost_is_made_again() -> None:
     window.attend("rank 0", 2, 0, 0)  # another world: the old ranks are gone
     window.leave("rank 0")
     assert window.floor is None
+
+
+def test_what_was_of_use_last_is_let_go_of_last(tmp_path: Path) -> None:
+    """Steps 0, 1, 2 each need one entry, encoded for them: the oldest goes first, not the newest."""
+    from model.feed.holdings import Holdings
+    from model.feed.record import Record
+    from model.feed.shard import write_shard
+
+    window, record = Window(0), Record(tmp_path)
+    held = Holdings(record, window, None)
+    names = {}
+    for step, key in enumerate(("c", "b", "a")):  # names of files do not tell
+        window.attend("rank 0", 1, step, step)
+        window.extend(9, lambda now, key=key: {key: task(key, now)}, held.store)
+        name, manifest = write_shard(
+            record.shards, "latent", (16, 16), ENCODING, [(key, torch.full((4, 4, 4), float(step)))], {}, {}
+        )
+        held.take("p", name, manifest, held.place, fresh=True)
+        names[name] = key
+    window.attend("rank 0", 1, 3, 3)
+    gone = [names[name] for name, _, _ in held.store.evict(window.wants, 0)]
+    assert gone == ["c", "b", "a"]
+
+
+def test_who_leaves_a_feed_that_went_first_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    door, asked = HttpDoor("http://127.0.0.1:9"), []
+
+    def refuse(path: str, body: bytes) -> None:
+        asked.append(path)
+        door.patience_s = 0.0  # whoever asks again does so once
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(door, "_post", refuse)
+    with pytest.raises(LakeError, match="does not answer"):
+        door.leave("rank 0")
+    assert asked == ["/call/leave"]
+
+
+def test_float32_is_float32_while_a_producer_encodes() -> None:
+    """On GPUs torch would take TF32 for convolutions; elsewhere in the process nothing changes."""
+
+    def tf32() -> tuple[bool, bool]:
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    seen = []
+
+    class Watching:
+        def encode(self, asked):
+            seen.append(tf32())
+            return torch.zeros(1, 4, 2, 2) if torch.is_tensor(asked) else [torch.zeros(1, 8)]
+
+    before = tf32()
+    assert before[0]  # torch's default, which makes the test one
+    encoders = Encoders(Watching(), Watching(), ENCODING, "cpu")
+    encoders.latents([np.zeros((8, 8, 3), np.uint8)])
+    encoders.texts([Prompt("x")])
+    assert seen == [(False, False)] * 2
+    assert tf32() == before
+    with pytest.raises(ZeroDivisionError), full_float32():
+        raise ZeroDivisionError
+    assert tf32() == before
 
 
 # ---- names of entries ------------------------------------------------------------------------------------------------
