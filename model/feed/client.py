@@ -112,8 +112,8 @@ class HttpDoor:
         return self._call(Status, "status")
 
     def _call(self, answer: type[T], call: str, /, again: bool = True, **arguments: Any) -> T:
-        """One call; asked again while the server does not answer: all bear that but a change of recipe, and a consumer that
-        leaves need not wait for a server that went first."""
+        """One call; asked again while the server does not answer: all bear that but a change of recipe, and a consumer
+        that leaves need not wait for a server that went first."""
         until = time.monotonic() + self.patience_s
         while True:
             try:
