@@ -19,6 +19,9 @@ from warehouse.errors import UsageError
 #: What torch's own wrappers put into parameter names.
 _WRAPPERS = ("_orig_mod.", "_checkpoint_wrapped_module.")
 
+#: How an optimizer's kernels run: chosen for the devices and the layout of this run, not carried over from another.
+_LAYOUT = ("fused", "foreach", "capturable", "differentiable")
+
 #: An optimizer's state: what it keeps for each parameter.
 Moments = dict[torch.Tensor, dict[str, torch.Tensor]]
 
@@ -79,13 +82,14 @@ def flatten(roles: Mapping[str, Role]) -> dict[str, torch.Tensor]:
 
 
 def group_facts(role: Role) -> list[Json]:
-    """The optimizer's groups as JSON: their settings (learning rate as it stands, ...) and their parameters' names."""
+    """The optimizer's groups as JSON: their settings (learning rate as it stands, ...), but not how its kernels run,
+    and their parameters' names."""
     if role.optimizer is None:
         return []
     names = parameter_names(role.model, role.optimizer)
     return [
         {
-            "settings": {key: _told(value) for key, value in group.items() if key != "params"},
+            "settings": {key: _told(value) for key, value in group.items() if key not in ("params", *_LAYOUT)},
             "parameters": [names[id(parameter)] for parameter in group["params"]],
         }
         for group in role.optimizer.param_groups
@@ -102,11 +106,14 @@ def check_groups(path: Path, role: Role, facts: list[Json]) -> None:
 
 
 def set_groups(role: Role, facts: list[Json], moments: Moments) -> None:
-    """Gives the optimizer the stored settings of its groups, and `moments` for its state."""
+    """Gives the optimizer the stored settings of its groups, and `moments` for its state. How its kernels run stays as
+    it is, whatever an older checkpoint says."""
     if role.optimizer is None:
         return
     for group, stored in zip(role.optimizer.param_groups, facts, strict=True):
         for key, value in stored["settings"].items():
+            if key in _LAYOUT:
+                continue
             now = group.get(key)
             if isinstance(now, torch.Tensor):
                 now.fill_(value)
