@@ -9,13 +9,12 @@ adversarial term, as in the reports.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from model.reader import Reader, load_reader
+from model.reader import Reader, load_reader, reader_identity
 from warehouse.errors import UsageError
 
 EPS = 1e-6
@@ -28,6 +27,11 @@ class ReadingDistance:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
 
+    @property
+    def identity(self) -> str:
+        """16 hex digits of the reader: its characters and widths, and every weight."""
+        return reader_identity(self.reader)
+
     def __call__(self, shown: Tensor, true: Tensor) -> Tensor:
         """Of pixels (B, 3, H, W) in -1..1; a scalar with a gradient towards `shown`."""
         with torch.no_grad():
@@ -37,7 +41,7 @@ class ReadingDistance:
         return torch.stack(apart).mean()
 
 
-def reading_distance(folder: Path | None, device: str) -> Callable[[Tensor, Tensor], Tensor]:
+def reading_distance(folder: Path | None, device: str) -> ReadingDistance:
     """The distance of the reader in `folder`, frozen, on `device`. Raises UsageError where there is none."""
     if folder is None:
         raise UsageError("a perceptual loss needs a reader: name its folder with --reader, or give --perceptual 0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,3 +97,13 @@ def load_reader(folder: Path) -> Reader:
         first = str(error).splitlines()[0]
         raise UsageError(f"no reader in {folder} ({first}): make one with `glyphmill train vae-reader`") from error
     return reader.eval().requires_grad_(False)
+
+
+def reader_identity(reader: Reader) -> str:
+    """16 hex digits of everything: characters, widths, every weight's name, type, shape and bytes."""
+    told = {"characters": reader.config.characters, "widths": list(reader.config.widths)}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for name, value in sorted(reader.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

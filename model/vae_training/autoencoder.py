@@ -64,8 +64,8 @@ def train_vae(
     progress: Progress | None = None,
 ) -> Report:
     """Train, or go on where the run in `course.folder` stopped; ends with the folder's `vae/`, which stands only once
-    all is done. A run that is done only tells its report. Raises UsageError for settings or a reader that the run in the
-    folder was not started with, StoppedBySignal once saved.
+    all is done. A run that is done only tells its report. Raises UsageError for settings or a reader that the run
+    in the folder was not started with, StoppedBySignal once saved.
     """
     if settings.resolution % config.spatial_factor:
         raise UsageError(f"resolution {settings.resolution} is no multiple of the VAE's {config.spatial_factor} pixels")
