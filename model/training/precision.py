@@ -21,6 +21,11 @@ class Precision:
     compute: torch.dtype
     device: torch.device
 
+    @property
+    def name(self) -> str:
+        """fp32 or bf16."""
+        return "fp32" if self.compute == torch.float32 else "bf16"
+
     def autocast(self) -> AbstractContextManager[object]:
         """Within it, matrix products run in `compute`; norms, softmax and sums stay float32."""
         if self.compute == torch.float32:

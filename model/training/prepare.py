@@ -91,6 +91,7 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
     parallel.check(config)
     had = on_first(lambda: _make_plans(asked, run, note))
     plan = Plan.open(run.plan)
+    precision = chosen(asked.precision, device)
     return Prepared(
         asked=asked,
         run=run,
@@ -101,7 +102,7 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
         config=config,
         parallel=parallel,
         checkpointing=checkpointing,
-        precision=chosen(asked.precision, device),
+        precision=precision,
         identity={
             "algorithm": "flow matching",
             "model": config.to_dict(),
@@ -109,6 +110,7 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
             "text": encoding.text,
             "plan": plan.digest,
             "seed": asked.seed,
+            "precision": precision.name,
         },
     )
 
@@ -176,7 +178,13 @@ def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:
     if asked.learning_rate is not None:
         curriculum = curriculum.with_rate(asked.learning_rate)
     if run.plan.exists():
-        _refuse_other_curriculum(asked, curriculum, run)
+        there = Plan.open(run.plan).curriculum
+        _refuse_other_curriculum(asked, there, curriculum, run)
+        if asked.hold_out > 0 and asked.validation_samples > 0 and there.digest == curriculum.digest:
+            note(
+                f"no validation: {run.plan} was made beforehand, and nothing is held out of it; where this command "
+                "makes the plan, --hold-out is"
+            )
     else:
         if asked.lake is None:
             raise UsageError(f"{run.path} has no plan yet: say --lake, where its samples are")
@@ -193,8 +201,7 @@ def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:
     return run.held_out.exists()
 
 
-def _refuse_other_curriculum(asked: Asked, curriculum: Curriculum, run: RunFolder) -> None:
-    there = Plan.open(run.plan).curriculum
+def _refuse_other_curriculum(asked: Asked, there: Curriculum, curriculum: Curriculum, run: RunFolder) -> None:
     # one that `glyphmill train plan` made holds nothing out
     if there.digest not in (held_out.without(curriculum, asked.hold_out).digest, curriculum.digest):
         raise UsageError(

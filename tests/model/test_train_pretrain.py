@@ -127,6 +127,7 @@ def test_another_configuration_is_refused_by_name_and_nothing_is_overwritten(
     wrong = {
         "model.attention_head_dim is 16 there, 32 here": _arguments(made, run, curriculum, "-m", "small"),
         "vae is ": _arguments(made, run, curriculum, vae="other-vae"),
+        "precision is 'fp32' there, 'bf16' here": _arguments(made, run, curriculum, "--precision", "bf16"),
         "seed is 0 there, 1 here": _arguments(made, run, curriculum, "--seed", 1),
         "was made of another curriculum": _arguments(made, run, other),
         "tp 2 x fsdp 1 are 2 ranks, 1 were started": _arguments(made, run, curriculum, "--tp", 2, "--fsdp", 1),
@@ -139,6 +140,17 @@ def test_another_configuration_is_refused_by_name_and_nothing_is_overwritten(
         assert (said.returncode, message in said.stderr) == (2, True), f"{message}: {said.stderr}"
         assert said.stderr.count("\n") == 1
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_plan_that_was_made_beforehand_means_no_validation_and_that_is_told(made: Path, tmp_path: Path) -> None:
+    run, path = tmp_path / "run", training_lakes.curriculum(tmp_path / "c.toml")
+    Plan.make(loads(path.read_text()), Lake.open(made / "lake", read_only=True), run / "plan", 0)
+    loud = [one for one in _arguments(made, run, path, "--dry-run") if one != "--quiet"]
+    said = here(*loud)
+    assert (said.returncode, said.stderr.count("no validation: ")) == (0, 1), said.stderr
+    assert "made beforehand" in said.stderr
+    said = here(*loud, "--hold-out", 0)
+    assert (said.returncode, said.stderr.count("no validation")) == (0, 0), said.stderr
 
 
 def test_a_checkpoint_of_another_network_is_refused(made: Path, copied: tuple[Path, Path]) -> None:
