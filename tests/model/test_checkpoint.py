@@ -32,7 +32,6 @@ from model.checkpoint import (  # noqa: E402
     save_checkpoint,
 )
 from model.checkpoint_files import differences  # noqa: E402
-from model.checkpoint_state import group_facts, set_groups  # noqa: E402
 from warehouse.errors import UsageError  # noqa: E402
 
 REPO = Path(__file__).resolve().parents[2]
@@ -335,14 +334,3 @@ def test_kill_in_a_save_leaves_the_checkpoint_before(tmp_path: Path) -> None:
 def test_many_kills(tmp_path: Path) -> None:
     draw = random.Random(1)
     survives_kills(tmp_path, [draw.uniform(0, 0.08) for _ in range(25)])
-
-
-def test_how_an_optimizers_kernels_run_is_not_carried_over() -> None:
-    net = Net()
-    made = torch.optim.AdamW(net.parameters(), lr=0.5, fused=False, foreach=False)
-    (facts,) = group_facts(Role(net, made))
-    assert not {"fused", "foreach", "capturable", "differentiable"} & set(facts["settings"])
-    facts["settings"] |= {"fused": True, "foreach": True, "capturable": True, "lr": 0.25}  # of an older checkpoint
-    set_groups(Role(net, made), [facts], {})
-    group = made.param_groups[0]
-    assert [group[name] for name in ("fused", "foreach", "capturable", "lr")] == [False, False, False, 0.25]
