@@ -260,6 +260,12 @@ class MMDiT(nn.Module):
         idle = tuple(last + part for part in parts)
         return frozenset(name for name, _ in self.named_parameters() if name.startswith(idle))
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """Weights of the blocks' projections and MLPs, which turn tokens into tokens; not the modulations, which turn
+        time into scales. What Muon steps."""
+        named = self.transformer_blocks.named_parameters()
+        return [p for name, p in named if p.ndim == 2 and "_mod." not in name]
+
     def _condition(self, sigma: Tensor, clean: bool) -> Tensor:
         """SiLU of the time's embedding, (B, 1, dim); with `clean` (B, 2, dim), the second of sigma 0."""
         levels = torch.cat([sigma, torch.zeros_like(sigma)]) if clean else sigma

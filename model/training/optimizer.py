@@ -1,4 +1,4 @@
-"""Adam and AdamW over plain or sharded parameters, and the clipping of their gradients."""
+"""Adam and AdamW over plain or sharded parameters, Muon over whole ones, and the clipping of their gradients."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any, Literal
 import torch
 from torch.distributed.tensor import DTensor
 
+from model.training.muon import MuonAdamW
 from warehouse.errors import UsageError
 
-Kind = Literal["adam", "adamw"]
+Kind = Literal["adam", "adamw", "muon"]
+KINDS: tuple[Kind, ...] = ("adam", "adamw", "muon")
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """`weight_decay` is Adam's L2 term for "adam" and decoupled for "adamw" (Loshchilov & Hutter 2019, algorithm 2).
+    """`weight_decay` is Adam's L2 term for "adam" and decoupled for "adamw" (Loshchilov & Hutter 2019, algorithm 2) and
+    "muon" (model/training/muon.py: the hidden matrices; the rest as for "adamw").
     `clip`: the most that the gradient's norm may be; None never clips."""
 
     kind: Kind = "adamw"
@@ -26,29 +29,48 @@ class OptimizerConfig:
     clip: float | None = 1.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("adam", "adamw"):
-            raise UsageError(f"optimizer '{self.kind}' is not one of adam, adamw")
+        if self.kind not in KINDS:
+            raise UsageError(f"optimizer '{self.kind}' is not one of {', '.join(KINDS)}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise UsageError(f"betas {self.betas} must lie in [0, 1)")
         if self.eps <= 0 or self.weight_decay < 0 or (self.clip is not None and self.clip <= 0):
             raise UsageError("eps and clip must be above 0, weight_decay must not be below it")
 
 
-def make_optimizer(module: torch.nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+def make_optimizer(
+    module: torch.nn.Module, config: OptimizerConfig, hidden: Sequence[torch.nn.Parameter] = ()
+) -> torch.optim.Optimizer:
     """An optimizer over the module's trained parameters, fused where the device has that. Its learning rate is set
-    before each step.
+    before each step. `hidden`: the matrices that "muon" steps. Raises UsageError where it has none, or sharded ones.
 
     Matrices decay; biases and norm weights (one axis) do not: shrinking them regularises nothing and moves the scale
     of what they normalise. A parameter that gets no gradient at all (the text output of an MMDiT's last block) is
     never touched, so it does not decay either.
     """
     groups = parameter_groups(module, config.weight_decay)
-    kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
     trained = [parameter for group in groups for parameter in group["params"]]
     # A fused or grouped kernel takes tensors that are sharded alike; where some are not, they are stepped one by one.
     alike = len({repr(p.device_mesh) if isinstance(p, DTensor) else "" for p in trained}) == 1
     fused = alike and all(p.device.type in ("cpu", "cuda") for p in trained)
+    if config.kind == "muon":
+        return _muon(groups, hidden, config, fused)
+    kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
     return kind(groups, lr=0.0, betas=config.betas, eps=config.eps, fused=fused, foreach=None if alike else False)
+
+
+def _muon(
+    groups: Sequence[dict[str, Any]], hidden: Sequence[torch.nn.Parameter], config: OptimizerConfig, fused: bool
+) -> torch.optim.Optimizer:
+    taken = {id(parameter) for parameter in hidden}
+    matrices = [p for group in groups for p in group["params"] if id(p) in taken]
+    if not matrices or any(p.ndim != 2 or isinstance(p, DTensor) for p in matrices):
+        raise UsageError(
+            "optimizer 'muon' steps whole hidden matrices, and there are none here or they are spread over ranks: "
+            "train with adamw, or without tp and fsdp"
+        )
+    rest = [{**group, "params": [p for p in group["params"] if id(p) not in taken]} for group in groups]
+    rest = [group for group in rest if group["params"]]
+    return MuonAdamW(matrices, rest, weight_decay=config.weight_decay, betas=config.betas, eps=config.eps, fused=fused)
 
 
 def parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
