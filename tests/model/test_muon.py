@@ -1,4 +1,4 @@
-"""Muon beside AdamW: each parameter steps as in torch's own, a checkpoint goes on to the bit, what it cannot is told."""
+"""Muon beside AdamW: each parameter steps as in torch's own, a checkpoint goes on to the bit, refusals are told."""
 
 from __future__ import annotations
 
