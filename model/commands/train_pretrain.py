@@ -69,6 +69,15 @@ StoreOption = Annotated[
     str | None,
     typer.Option("--store", help="Address of a feed that is served elsewhere.", rich_help_panel=DATA),
 ]
+BudgetOption = Annotated[
+    float | None,
+    typer.Option("--budget-gb", min=0.001, help="Most gigabytes of latents on the disk; half of its room if not said.",
+                 rich_help_panel=DATA, show_default=False),
+]  # fmt: skip
+AheadOption = Annotated[
+    int, typer.Option("--ahead", min=0, help="Steps that producers may be before the slowest rank.",
+                      rich_help_panel=DATA),
+]  # fmt: skip
 HoldOutOption = Annotated[
     float, typer.Option("--hold-out", min=0.0, max=0.5, help="Share kept for validation.", rich_help_panel=DATA)
 ]
@@ -143,6 +152,8 @@ def pretrain(
     compile_blocks: CompileOption = False,
     producers: ProducersOption = 1,
     store: StoreOption = None,
+    budget_gb: BudgetOption = None,
+    ahead: AheadOption = 16,
     hold_out: HoldOutOption = 0.01,
     validation_samples: HeldOption = 32,
     prompts: PromptsOption = None,
@@ -191,6 +202,7 @@ def pretrain(
     course = Course(
         save_every, validate_every, sample_every, log_every, keep, keep_every, producers, store,
         read_prompts(prompts) if prompts else (), tensorboard=tensorboard, compile=compile_blocks, until=until,
+        budget_gb=budget_gb, ahead=ahead,
     )  # fmt: skip
     with ExitStack() as stack:
         ranks = stack.enter_context(joined(device))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,7 +57,7 @@ def local_feed(
     *,
     producers: int = 1,
     settings: FeedSettings = FeedSettings(),  # noqa: B008 (frozen)
-    device: str | None = None,
+    devices: Sequence[str] = (),
     rows: int | None = None,
     latent_dtype: Dtype = "float32",
     text_dtype: Dtype | None = None,
@@ -68,7 +68,8 @@ def local_feed(
 ) -> Iterator[LocalFeed]:
     """Serve the feed of `run` (its folder `feed`) and keep `producers` processes at work on `plan`.
 
-    `vae` and `text` are folders. A producer that dies is replaced, one that reports an error stops the run: consumers
+    `vae` and `text` are folders; `devices` are dealt out to the producers in turn, a GPU where there is one if none are
+    named. A producer that dies is replaced, one that reports an error stops the run: consumers
     raise that line. With `producers=0` others may join. What was encoded stays in the folder for the next start.
     Raises UsageError where the run follows another plan, LakeBusy where another process serves it.
     """
@@ -79,11 +80,11 @@ def local_feed(
         with serving(feed.record.shards, feed, host=host, port=port) as url:
             feed.record.serving(url)
             first = ProducerSettings(
-                store=f"http://127.0.0.1:{url.rpartition(':')[2]}", vae=str(vae), text=str(text), device=device,
-                rows=rows, latent_dtype=latent_dtype, text_dtype=text_dtype, threads=threads, parent=os.getpid(),
+                store=f"http://127.0.0.1:{url.rpartition(':')[2]}", vae=str(vae), text=str(text), rows=rows,
+                latent_dtype=latent_dtype, text_dtype=text_dtype, threads=threads, parent=os.getpid(),
                 plans=(str(plan.folder),), opener=f"{opener.__module__}:{opener.__qualname__}", patience_s=_END_S,
             )  # fmt: skip
-            herd = _Herd(feed, first, producers, folder / "producers")
+            herd = _Herd(feed, first, producers, folder / "producers", devices)
             try:
                 yield LocalFeed(url, folder, feed, herd)
             finally:
@@ -96,13 +97,17 @@ def local_feed(
 class _Herd:
     """Producer processes: started, watched, replaced, ended."""
 
-    def __init__(self, feed: Feed, settings: ProducerSettings, count: int, logs: Path) -> None:
+    def __init__(
+        self, feed: Feed, settings: ProducerSettings, count: int, logs: Path, devices: Sequence[str] = ()
+    ) -> None:
         self._feed, self._settings, self._logs = feed, settings, logs
         self.replaced = 0
         self._born = 0
         self._deaths, self._made = 0, 0
         logs.mkdir(parents=True, exist_ok=True)
-        self._alive = dict(self._start() for _ in range(count))
+        self._devices = [devices[number % len(devices)] if devices else None for number in range(count)]
+        self._place: dict[str, int] = {}
+        self._alive = dict(self._start(number) for number in range(count))
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="glyphmill-herd", daemon=True)
         self._thread.start()
@@ -122,10 +127,12 @@ class _Herd:
                 process.kill()
                 process.wait()
 
-    def _start(self) -> tuple[str, subprocess.Popen[bytes]]:
+    def _start(self, place: int) -> tuple[str, subprocess.Popen[bytes]]:
+        """A producer in a place of the herd, on the device of that place."""
         name = f"local-{os.getpid()}-{self._born}"
         self._born += 1
-        told = JSON.dump_json(replace(self._settings, name=name)).decode()
+        self._place[name] = place
+        told = JSON.dump_json(replace(self._settings, name=name, device=self._devices[place])).decode()
         root = str(Path(model.__file__).resolve().parent.parent)
         path = os.pathsep.join(dict.fromkeys([root, *(entry for entry in sys.path if entry)]))
         with open(self._log(name), "wb") as log:
@@ -144,6 +151,7 @@ class _Herd:
 
     def _replace(self, name: str, code: int) -> None:
         del self._alive[name]
+        place = self._place.pop(name)
         self._feed.release(name)
         made = self._feed.status().encoded
         self._deaths = self._deaths + 1 if made == self._made else 1
@@ -155,7 +163,7 @@ class _Herd:
             self._feed.fail(f"producer {name}", f"{self._deaths} died in a row ({last}): see {self._log(name)}", ())
         else:
             try:
-                new, process = self._start()
+                new, process = self._start(place)
             except OSError as error:
                 self._feed.fail("the keeper of the local producers", f"no new one can be started ({error})", ())
                 return

@@ -16,6 +16,7 @@ from model.checkpoint import Retention, Role, TrainingState, latest, load_checkp
 from model.components import Components
 from model.consumer import Consumer
 from model.feed.local import local_feed
+from model.feed.record import FOLDER
 from model.flow import Timesteps
 from model.mmdit import MMDiT, initialise
 from model.parallelize import parallelize
@@ -24,6 +25,8 @@ from model.schedule import ScheduleConfig
 from model.training.algorithm import FlowMatching
 from model.training.cost import peak_flops, training_flops
 from model.training.ema import Ema
+from model.training.feeding import AHEAD, devices_here
+from model.training.feeding import settings as feed_settings
 from model.training.following import followed, names, rate, sheet
 from model.training.grids import ReadBack, draw, write
 from model.training.held_out import HeldOutSamples
@@ -42,7 +45,9 @@ from warehouse.errors import UsageError
 @dataclass(frozen=True)
 class Course:
     """When what is written, in steps; 0 never. `keep`: how many checkpoints stay, and `keep_every` these multiples.
-    `producers`: encoding processes beside this one; `store`: the address of a feed that is served elsewhere instead.
+    `producers`: encoding processes beside this one, at most `ahead` steps before the slowest rank; `budget_gb`: most
+    gigabytes of what they encode, half of the disk's room if None; `store`: the address of a feed that is served
+    elsewhere instead.
     `prompts`: rows of the sample sheets, held-out captions where there are none; `steps` of the sampler for them.
     `until`: stop after so many steps in all, as if that were the end."""
 
@@ -60,6 +65,8 @@ class Course:
     tensorboard: bool = True
     compile: bool = False
     until: int | None = None
+    budget_gb: float | None = None
+    ahead: int = AHEAD
 
 
 def pretrain(
@@ -94,7 +101,7 @@ def pretrain(
         average.updates = int(facts.get("average_updates", 0))
     team = Team(prepared.parallel.tp)
     with ExitStack() as stack:
-        consumer = stack.enter_context(_consumer(prepared, course, stack))
+        consumer = stack.enter_context(_consumer(prepared, course, stack, note))
         if "feed" in facts:
             consumer.load_state_dict(facts["feed"])
         stop = min(consumer.steps, course.until or consumer.steps)
@@ -159,7 +166,7 @@ def _resume(prepared: Prepared, roles: Mapping[str, Role]) -> tuple[int, dict[st
     return loaded.step, loaded.facts
 
 
-def _consumer(prepared: Prepared, course: Course, stack: ExitStack) -> Consumer:
+def _consumer(prepared: Prepared, course: Course, stack: ExitStack, note: Note) -> Consumer:
     """This rank's end of the feed, which the first rank serves where no address of another is given."""
     place = prepared.parallel.place(rank())
 
@@ -168,12 +175,16 @@ def _consumer(prepared: Prepared, course: Course, stack: ExitStack) -> Consumer:
             return course.store
         if course.producers < 1:
             raise UsageError("0 producers and no --store: nobody would encode anything")
+        settings = feed_settings(prepared.run.path, course.budget_gb, course.ahead)
+        note(f"feed: at most {(settings.budget or 0) / 1e9:.3g} GB of latents in {prepared.run.path / FOLDER}")
         feed = local_feed(
             prepared.run.path,
             prepared.plan,
             prepared.asked.vae,
             prepared.text_folder,
             producers=course.producers,
+            settings=settings,
+            devices=devices_here(prepared.precision.device),
             host="127.0.0.1" if _one_machine() else "0.0.0.0",
         )
         return stack.enter_context(feed).url

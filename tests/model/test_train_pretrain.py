@@ -219,8 +219,9 @@ def test_a_recipe_that_changes_is_followed_by_phases_sheets_and_validation(made:
     assert 2 <= first < 10
     loud = [one for one in told if one != "--quiet"]
     assert here(*told, "--until", first + 1).returncode == 0
-    said = here(*loud)
+    said = here(*loud, "--budget-gb", 0.01, "--ahead", 3)
     assert said.returncode == 0, said.stderr
+    assert f"feed: at most 0.01 GB of latents in {run / 'feed'}" in said.stderr
     assert said.stderr.count("no validation in phase second") == 1
     phases = [row["phase"] for row in read_lines(run / "metrics.jsonl")]
     assert phases == ["first"] * first + ["second"] * (12 - first)
