@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from model.pixels import to_bytes
+from model.pixels import from_bytes, sheet, to_bytes
 from model.quality import QualitySums, psnr, ssim
 from warehouse.errors import UsageError
 
@@ -59,3 +59,19 @@ def test_what_cannot_be_compared_is_refused() -> None:
         ssim(picture[:, :, :8], picture[:, :, :8])
     with pytest.raises(UsageError, match="empty"):
         QualitySums().mean()
+
+
+def test_every_byte_comes_back() -> None:
+    whole = torch.arange(256, dtype=torch.uint8)
+    seen = from_bytes(whole)
+    assert (float(seen.min()), float(seen.max()), seen.dtype) == (-1.0, 1.0, torch.float32)
+    assert torch.equal(to_bytes(seen), whole)
+    assert torch.equal(whole, torch.arange(256, dtype=torch.uint8))  # what was given is as it was
+
+
+def test_a_sheet_has_white_between_and_where_nothing_is() -> None:
+    black = np.zeros((3, 5, 3), np.uint8)
+    found = sheet([black] * 3, 2)
+    assert found.shape == (2 * 3 + 2, 2 * 5 + 2, 3)
+    assert int((found == 0).all(2).sum()) == 3 * 15
+    assert (found[5:, 5:] == 255).all()
