@@ -121,6 +121,11 @@ class QwenEncoder:
         found = {"text_encoder": CLASSES[self._kind], TOKENIZER: type(self._tokenizer).__name__}
         return found if self._processor is None else {**found, PROCESSOR: type(self._processor).__name__}
 
+    def move(self, device: str) -> None:
+        """Take the weights to another device. Their type stays, and with it what the encoder is."""
+        self._model.to(device)
+        self._device = device
+
     def count(self, prompt: Prompt) -> int:
         """Tokens of a prompt that count towards `limit`: those of pictures and of the template before it do not."""
         text = rendered(self.template, prompt.text, len(prompt.images))

@@ -6,6 +6,7 @@ Which samples those are depends on their ids alone: a lake that grows holds out 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def make_plan(curriculum: Curriculum, lake: Lake, folder: Path, share: float, sa
 class HeldOutSamples:
     """The held-out samples of each phase, encoded when they are first asked for."""
 
-    def __init__(self, plan: Plan, encoders: Callable[[], Encoders]) -> None:
+    def __init__(self, plan: Plan, encoders: Callable[[], AbstractContextManager[Encoders]]) -> None:
         self.plan, self._encoders = plan, encoders
         self._made: dict[str, HeldOut] = {}
 
@@ -60,12 +61,13 @@ class HeldOutSamples:
             if found is None:
                 return None
             seen: dict[str, LatentBatch] = {}
-            for step in range(found.first, found.first + found.phase.steps):
-                planned = self.plan.batch(step)
-                target = planned.samples[0].target
-                key = f"{self.plan.content(target)} {planned.height}x{planned.width} {planned.task}"
-                if key not in seen and (row := self._encoded(planned)) is not None:
-                    seen[key] = row
+            with self._encoders() as encoders:
+                for step in range(found.first, found.first + found.phase.steps):
+                    planned = self.plan.batch(step)
+                    target = planned.samples[0].target
+                    key = f"{self.plan.content(target)} {planned.height}x{planned.width} {planned.task}"
+                    if key not in seen and (row := self._encoded(planned, encoders)) is not None:
+                        seen[key] = row
             self._made[name] = by_shape(list(seen.items()))
         return self._made[name]
 
@@ -82,9 +84,9 @@ class HeldOutSamples:
     def _phase(self, name: str) -> PhaseTables | None:
         return next((p for p in self.plan.phases if p.phase.name == name), None)
 
-    def _encoded(self, planned: PlannedBatch) -> LatentBatch | None:
+    def _encoded(self, planned: PlannedBatch, encoders: Encoders) -> LatentBatch | None:
         """One row; None where an image is forgotten or no picture."""
-        sample, encoders = planned.samples[0], self._encoders()
+        sample = planned.samples[0]
         pixels: list[Pixels] = []
         for picture in (sample.target, *sample.references):
             data = self.plan.read(picture)

@@ -24,6 +24,7 @@ from model.training import held_out
 from model.training.precision import Name as PrecisionName
 from model.training.precision import Precision, chosen
 from model.training.presets import model_config, width_of
+from model.training.resting import Resting
 from model.training.run_folder import RunFolder
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
@@ -63,13 +64,18 @@ class Prepared:
     run: RunFolder
     plan: Plan
     held_out: Plan | None
-    encoders: Encoders
+    resting: Resting
     text_folder: Path
     config: MMDiTConfig
     parallel: ParallelConfig
     checkpointing: Checkpointing
     precision: Precision
     identity: dict[str, Any]
+
+    @property
+    def encoders(self) -> Encoders:
+        """To be asked what they are; they encode within `resting.awake()`."""
+        return self.resting.encoders
 
 
 def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note: Note) -> Prepared:
@@ -97,7 +103,7 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
         run=run,
         plan=plan,
         held_out=Plan.open(run.held_out) if had else None,
-        encoders=encoders,
+        resting=Resting(encoders),
         text_folder=text_folder,
         config=config,
         parallel=parallel,

@@ -219,7 +219,7 @@ def _events(
     model may be spread over them; the first one writes."""
     run = prepared.run
     unknown: set[str] = set()
-    held = None if prepared.held_out is None else HeldOutSamples(prepared.held_out, lambda: prepared.encoders)
+    held = None if prepared.held_out is None else HeldOutSamples(prepared.held_out, prepared.resting.awake)
     weights = "model" if average is None else "average"
     file = MetricsFile(run.validation, start + 1) if rank() == 0 else None
     if file is not None:
@@ -251,8 +251,8 @@ def _events(
         )  # fmt: skip
         if settings is None:
             return
-        parts = Components(model, prepared.encoders.vae, prepared.encoders.text, ScheduleConfig())
-        with average.applied() if average is not None else nullcontext():
+        with prepared.resting.awake() as encoders, average.applied() if average is not None else nullcontext():
+            parts = Components(model, encoders.vae, encoders.text, ScheduleConfig())
             pictures = draw(parts, settings, prepared.precision)
         if rank() == 0:
             write(run.samples, done, pictures, settings, read_back)
