@@ -228,7 +228,7 @@ def _resolution(section: Section, whole: Section) -> Resolution:
 def _optimizer(section: Section) -> Optimizer:
     usual = Optimizer()
     return Optimizer(
-        name=cast(Any, section.one_of("name", ("adam", "adamw"), usual.name)),
+        name=cast(Any, section.one_of("name", ("adam", "adamw", "muon"), usual.name)),
         weight_decay=section.number("weight_decay", usual.weight_decay),
         clip=section.number("clip", usual.clip),
         beta1=section.number("beta1", usual.beta1, most=1.0),

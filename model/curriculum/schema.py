@@ -25,7 +25,7 @@ class Optimizer:
     """The optimiser's settings. `clip`: largest global norm of the gradient; `ema`: decay of the averaged weights, 0
     for none."""
 
-    name: Literal["adam", "adamw"] = "adamw"
+    name: Literal["adam", "adamw", "muon"] = "adamw"
     weight_decay: float = 0.0
     clip: float = 1.0
     beta1: float = 0.9

@@ -17,7 +17,6 @@ from model.components import Components
 from model.consumer import Consumer
 from model.feed.local import local_feed
 from model.feed.record import FOLDER
-from model.flow import Timesteps
 from model.mmdit import MMDiT, initialise
 from model.parallelize import parallelize
 from model.ranks import on_first, rank
@@ -90,11 +89,10 @@ def pretrain(
         OptimizerConfig(
             settings.name, (settings.beta1, settings.beta2), settings.eps, settings.weight_decay, settings.clip or None
         ),
+        model.hidden_matrices(),
     )
     average = Ema(model, settings.ema) if settings.ema else None
-    seen = plan.curriculum.timesteps
-    timesteps = Timesteps(seen.density, seen.mean, seen.std, shift=seen.shift)
-    algorithm = FlowMatching(model, patch=config.patch_size, seed=prepared.asked.seed, timesteps=timesteps)
+    algorithm = FlowMatching(model, patch=config.patch_size, seed=prepared.asked.seed, timesteps=plan.curriculum.timesteps)
     role = Role(model, optimizer, average.shadow if average else None)
     start, facts = _resume(prepared, {"model": role})
     if average is not None:
