@@ -106,6 +106,8 @@ def learn(out: Path) -> dict[str, object]:
         MODEL,
         "--out",
         run,
+        "--sample-every",
+        0,
         "--quiet",
     )
     shares = {}
