@@ -92,7 +92,9 @@ def pretrain(
         model.hidden_matrices(),
     )
     average = Ema(model, settings.ema) if settings.ema else None
-    algorithm = FlowMatching(model, patch=config.patch_size, seed=prepared.asked.seed, timesteps=plan.curriculum.timesteps)
+    algorithm = FlowMatching(
+        model, patch=config.patch_size, seed=prepared.asked.seed, timesteps=plan.curriculum.timesteps
+    )
     role = Role(model, optimizer, average.shadow if average else None)
     start, facts = _resume(prepared, {"model": role})
     if average is not None:
