@@ -51,15 +51,17 @@ def _curve(run: Path, file: Path) -> None:
     left.set_ylim(0, min(1.2, float(loss.max())))
     left.set_xlabel("step")
     left.set_ylabel("loss")
-    right = left.twinx()
+    axes = [left]
     sheets = [json.loads(path.read_text()) for path in sorted((run / "samples").glob("step-*.json"))]
     read = [(s["step"], s["exact"]) for s in sheets if s.get("exact") is not None]
     if read:
+        right = left.twinx()
+        axes.append(right)
         right.plot(*zip(*read, strict=True), "s-", color="#b3541e", linewidth=1.2, label="read by OCR")
-    right.set_ylim(0, 1.02)
-    right.set_ylabel("share read")
-    handles = [h for axis in (left, right) for h in axis.get_legend_handles_labels()[0]]
-    names = [n for axis in (left, right) for n in axis.get_legend_handles_labels()[1]]
+        right.set_ylim(0, 1.02)
+        right.set_ylabel("share read")
+    handles = [h for axis in axes for h in axis.get_legend_handles_labels()[0]]
+    names = [n for axis in axes for n in axis.get_legend_handles_labels()[1]]
     left.legend(handles, names, loc="center right", fontsize=8, frameon=False)
     figure.tight_layout()
     figure.savefig(file, metadata={"Software": None})
