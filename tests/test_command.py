@@ -34,6 +34,9 @@ GROUPED = {
     ("annotate", "schema"),
     *(("audit", name) for name in ("sample", "sheet", "record")),
     *(("synth", name) for name in ("pure", "compositional", "template", "edit", "glyph", "plan", "sheet", "show")),
+    *(("train", name) for name in ("pretrain", "vae", "vae-decoder", "vae-reader", "vae-table")),
+    *(("train", name) for name in ("serve", "produce", "feed-status", "change", "plan", "curricula")),
+    *(("model", name) for name in ("export", "import", "size")),
 }
 
 
@@ -65,6 +68,7 @@ def test_the_commands_of_the_design_are_there() -> None:
         "card",
         "demo",
         "fonts",
+        "sample",
     ]
     assert {(name,) for name in wanted} | GROUPED == set(COMMANDS)
 

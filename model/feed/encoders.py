@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,16 +55,40 @@ class Encoders:
             return [self.text.encode([prompt])[0].cpu() for prompt in prompts]
 
 
+class _FullFloat32:
+    """Counts who is within, over all threads: the first turns TF32 off, the last puts back what was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = 0
+        self._before = (True, True)
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+                torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+            self._within += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = self._before
+
+
+_FULL = _FullFloat32()
+
+
 @contextmanager
 def full_float32() -> Iterator[None]:
     """float32 is computed as float32 here: on GPUs, torch's default for convolutions is TF32, of 10 bits in place of
     23, and what is called float32 would be that no more."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    _FULL.enter()
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+        _FULL.leave()
 
 
 def load_encoders(

@@ -19,7 +19,6 @@ name = "ten"
 dropout = 0.1
 buckets = ["1:1"]
 [optimizer]
-name = "muon"
 beta2 = 0.99
 ema = 0.98
 [timesteps]
@@ -38,7 +37,7 @@ warmup = 20
 side = 64
 batch = 32
 """
-VAE_STEPS, STEPS = 260, 180
+VAE_STEPS, STEPS = 260, 260
 
 
 def test_ten_characters_are_written_so_that_ocr_reads_them(

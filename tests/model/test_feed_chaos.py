@@ -72,7 +72,11 @@ class Killer(threading.Thread):
 
 @pytest.mark.parametrize("own_folders", [False, True])
 @pytest.mark.parametrize("seed", range(5 if SOAK else 1))
-def test_no_batch_is_lost_or_doubled(tmp_path: Path, own_folders: bool, seed: int) -> None:
+def test_no_batch_is_lost_or_doubled(
+    tmp_path: Path, own_folders: bool, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a slow machine the kills come before anything is encoded, again and again; that says nothing of the sample.
+    monkeypatch.setattr("model.feed.choose.HOPELESS", 10_000)
     plan = plain_plan(tmp_path / "plan", steps=1000 if SOAK else 60, pictures=400 if SOAK else 80)
     vae, text = tiny_encoders(tmp_path)
     encoders = load_encoders(vae, text, device="cpu")

@@ -201,6 +201,11 @@ def test_float32_is_float32_while_a_producer_encodes() -> None:
 
     before = tf32()
     assert before[0]  # torch's default, which makes the test one
+    with full_float32():  # as a second thread within
+        with full_float32():
+            assert tf32() == (False, False)
+        assert tf32() == (False, False)
+    assert tf32() == before
     encoders = Encoders(Watching(), Watching(), ENCODING, "cpu")
     encoders.latents([np.zeros((8, 8, 3), np.uint8)])
     encoders.texts([Prompt("x")])
