@@ -176,7 +176,8 @@ def untrained(vae: Path, folder: Path) -> None:
     import torch
 
     from model.components import Components, save
-    from model.mmdit import MMDiT, initialise
+    from model.initial import initialise
+    from model.mmdit import MMDiT
     from model.schedule import ScheduleConfig
     from model.text.characters import CharacterEncoder
     from model.training.presets import model_config, width_of

@@ -59,6 +59,19 @@ def load_mmdit(place: Path, *, config: MMDiTConfig | None = None, device: torch.
     Weights keep the types they are stored in. Raises UsageError, one line, where something is missing, cut off or of
     another configuration; it names the first differences.
     """
+    config, stored = open_mmdit(place, config)
+    with torch.device("meta"):
+        model = MMDiT(config)
+    state = {name: tensor.to(device) for name, tensor in tensors_of(stored)}
+    model.load_state_dict(state, assign=True)
+    return model
+
+
+def open_mmdit(place: Path, config: MMDiTConfig | None = None) -> tuple[MMDiTConfig, dict[str, Stored]]:
+    """The configuration of a folder or file and where each of its weights lies, all checked; no weight is read yet.
+
+    Raises UsageError as `load_mmdit` does.
+    """
     place = Path(place)
     if not place.exists():
         raise UsageError(f"there is no {place}: name a folder of weights or a safetensors file")
@@ -73,11 +86,7 @@ def load_mmdit(place: Path, *, config: MMDiTConfig | None = None, device: torch.
             config = replace(config, zero_cond_t=True)
     check_shapes({name: one.shape for name, one in stored.items()}, expected_shapes(config), str(place))
     _check_types(stored, place)
-    with torch.device("meta"):
-        model = MMDiT(config)
-    state = {name: tensor.to(device) for name, tensor in tensors_of(stored)}
-    model.load_state_dict(state, assign=True)
-    return model
+    return config, stored
 
 
 def expected_shapes(config: MMDiTConfig) -> dict[str, tuple[int, ...]]:

@@ -285,24 +285,3 @@ class MMDiT(nn.Module):
             return [context.shape[1]] * len(context)
         told: list[int] = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
         return told
-
-
-@torch.no_grad()
-def initialise(model: MMDiT, generator: torch.Generator | None = None) -> None:
-    """Weights to start training from: Xavier for linear layers, zero biases, adaLN-Zero.
-
-    All modulations and the output start at zero, so a block is the identity and the velocity 0 (Peebles and Xie,
-    arXiv 2212.09748, section 3.2).
-    """
-    for name, module in model.named_modules():
-        if isinstance(module, RMSNorm):
-            nn.init.ones_(module.weight)
-        if not isinstance(module, nn.Linear):
-            continue
-        nn.init.zeros_(module.bias)
-        if name.endswith(("_mod.1", "norm_out.linear", "proj_out")):
-            nn.init.zeros_(module.weight)
-        elif name.startswith("time_text_embed"):
-            nn.init.normal_(module.weight, std=0.02, generator=generator)
-        else:
-            nn.init.xavier_uniform_(module.weight, generator=generator)

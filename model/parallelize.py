@@ -5,7 +5,7 @@ values and the MLP's first layer are split by columns, so a rank has whole heads
 results are added up: two sums a stream and block. Written with DTensor, so that a parameter knows what part of it lies
 where; FSDP2 then splits each part further, and checkpoints need no knowledge of either.
 
-Call in this order: model, weights, `parallelize`, and only then optimizer and average.
+Call in this order: model, `parallelize`, weights, and only then optimizer and average.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ def parallelize(
 ) -> MMDiT:
     """The same model on `device` (None: where it is), spread over the ranks, forgetting activations as `ac` says.
 
-    Its parameters become DTensors where they are split. Its weights must be the same on all ranks; they may still be in
-    the CPU's memory, and go to a GPU block by block, each rank keeping its part. `compute`: what FSDP gathers and
-    computes in (None: the dtype of the weights); weights are kept and gradients reduced in the dtype that they have.
+    Its parameters become DTensors where they are split. A model on torch's meta device, which takes no memory, gets
+    each rank's part of it on `device`, to be filled by `model.initial.fill` or from a checkpoint; otherwise its weights
+    must be the same on all ranks, which keep their parts. `compute`: what FSDP gathers and computes in (None: the dtype
+    of the weights); weights are kept and gradients reduced in the dtype that they have.
     Raises UsageError where the layout does not fit the network or the number of ranks that were started.
     """
     parallel.check(model.config)
@@ -79,7 +80,8 @@ def parallelize(
     if mesh is not None and parallel.data_world > 1:
         names = ("replicate", "fsdp") if parallel.replicate > 1 else ("fsdp",)
         shard(model, mesh[names], compute)
-    return model.to(device)
+    empty = any(parameter.is_meta for parameter in model.parameters())
+    return model.to_empty(device=device) if empty else model.to(device)
 
 
 def shard(model: MMDiT, mesh: DeviceMesh, compute: torch.dtype | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,26 @@ class Subject:
     reconstruct: Callable[[Tensor], Tensor]
 
 
-def open_subject(folder: Path, device: str = "cpu") -> Subject:
-    """The autoencoder in a folder: by our own classes where we have them, by diffusers otherwise.
+def names(folders: Sequence[Path]) -> list[str]:
+    """What tells folders apart: the last parts of their paths, as few as do."""
+    parts = [folder.resolve().parts for folder in folders]
+
+    def name(of: tuple[str, ...]) -> str:
+        others = [other for other in parts if other != of]
+        count = next((n for n in range(1, len(of)) if all(other[-n:] != of[-n:] for other in others)), len(of))
+        return "/".join(of[-count:])
+
+    return [name(of) for of in parts]
+
+
+def open_subject(folder: Path, device: str = "cpu", name: str | None = None) -> Subject:
+    """The autoencoder in a folder: by our own classes where we have them, by diffusers otherwise. It is called `name`,
+    or as its folder.
 
     Raises UsageError where the folder holds none, MissingDependency where diffusers is needed and not installed.
     """
     class_name = str(read_config(folder).get("_class_name"))
-    name = folder.resolve().name
+    name = name or folder.resolve().name
     if class_name in OURS:
         vae = load_vae(folder).to(device)
 

@@ -48,11 +48,19 @@ TextOption = Annotated[
     str, typer.Option("--text", help="Folder of a text encoder, or 'characters'.", rich_help_panel=MODEL)
 ]
 ModelOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--model", "-m", help="config.json, or tiny, small, base, qwen-image, qwen-image-2.", rich_help_panel=MODEL
+        "--model", "-m", help="config.json, or tiny, small (if not said), base, qwen-image, qwen-image-2.",
+        rich_help_panel=MODEL, show_default=False,
     ),
-]
+]  # fmt: skip
+StartOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--start-from", help="Weights to begin with, in diffusers layout; their configuration is the model's.",
+        rich_help_panel=MODEL, show_default=False,
+    ),
+]  # fmt: skip
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of weights, noise and order.", rich_help_panel=MODEL)]
 RateOption = Annotated[
     float | None,
@@ -144,7 +152,8 @@ def pretrain(
     out: OutOption,
     vae: VaeOption,
     lake: LakeOption = None,
-    model: ModelOption = "small",
+    model: ModelOption = None,
+    start: StartOption = None,
     text: TextOption = "characters",
     seed: SeedOption = 0,
     learning_rate: RateOption = None,
@@ -190,6 +199,7 @@ def pretrain(
     from model.training.progress import bar
     from model.training.ranks import joined
     from model.training.run_folder import opened
+    from model.training.start import START
     from warehouse.errors import UsageError
 
     if threads is not None:
@@ -197,7 +207,7 @@ def pretrain(
     reader = None if read_back is None else partial(readback.read_back, how=read_back.value, workers=1)
     asked = Asked(
         curriculum, lake, vae, model, text, seed, learning_rate, precision.value, micro_tokens, ac, tp, fsdp, hold_out,
-        validation_samples,
+        validation_samples, start,
     )  # fmt: skip
     course = Course(
         save_every, validate_every, sample_every, log_every, keep, keep_every, producers, store,
@@ -223,6 +233,8 @@ def pretrain(
             return
         # `glyphmill model export` finds the parts by these, from wherever it is called
         parts = {"vae": str(vae.resolve()), "text": str(prepared.text_folder.resolve())}
+        if start is not None:
+            parts[START] = str(start.resolve())
         run.begin(prepared.identity, {"model": model, "lake": str(lake), "curriculum": curriculum, **parts})
         if done >= steps:
             typer.echo(f"done: {done} steps, the last checkpoint is in {run.checkpoints}")

@@ -268,7 +268,7 @@ def vae_table(
     """
     import json
 
-    from model.vae_subject import open_subject
+    from model.vae_subject import names, open_subject
     from model.vae_table import judge, table
     from model.vae_training.pictures import Watching
     from warehouse.errors import UsageError
@@ -284,8 +284,8 @@ def vae_table(
     text, general = images(text_sql), images(general_sql)
     lines = []
     with _bar("judge", not quiet) as show:
-        for number, folder in enumerate(vae):
-            lines.append(judge(open_subject(folder, where), general, text))
+        for number, (folder, name) in enumerate(zip(vae, names(vae), strict=True)):
+            lines.append(judge(open_subject(folder, where, name), general, text))
             show(number + 1, len(vae), {})
     typer.echo(json.dumps([line.row() for line in lines], indent=1) if as_json else table(lines))
 

@@ -14,6 +14,7 @@ from model.config import MMDiTConfig
 from model.curriculum.load import load
 from model.curriculum.schema import Curriculum
 from model.feed.encoders import Encoders, load_encoders
+from model.feed.messages import Encoding
 from model.memory import DType, MemoryEstimate, count, estimate
 from model.parallel_config import Checkpointing, ParallelConfig
 from model.plan.plan import Plan
@@ -23,9 +24,10 @@ from model.text.encoder import Prompt, save_text
 from model.training import held_out
 from model.training.precision import Name as PrecisionName
 from model.training.precision import Precision, chosen
-from model.training.presets import model_config, width_of
+from model.training.presets import DEFAULT, check_fit, model_config, width_of
 from model.training.resting import Resting
 from model.training.run_folder import RunFolder
+from model.training.start import Start, find_start
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
@@ -35,14 +37,15 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command was asked for. `model`, `text`: a name or a folder. `learning_rate`: for phases that name none.
+    """What the command was asked for. `model`, `text`: a name or a folder; without a model, that of `start`, which are
+    the weights to begin with, or a small one. `learning_rate`: for phases that name none.
     `micro_tokens`: most tokens of one forward pass, padding counted. `hold_out`: share of samples kept for validation,
     of which `validation_samples` a phase are looked at."""
 
     curriculum: str
     lake: PurePath | None
     vae: Path
-    model: str = "small"
+    model: str | None = None
     text: str = CHARACTERS
     seed: int = 0
     learning_rate: float | None = None
@@ -53,6 +56,7 @@ class Asked:
     fsdp: int | None = None
     hold_out: float = 0.01
     validation_samples: int = 32
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,12 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
             f"tp {parallel.tp} x fsdp {parallel.fsdp} are {parallel.world} ranks, {world} were started: "
             f"torchrun --nproc-per-node {parallel.world} -m glyphmill ..."
         )
-    text_folder = on_first(lambda: _text_folder(asked, run))
+    place = asked.start
+    start = None if place is None else on_first(lambda: find_start(place, run))
+    text_folder = on_first(lambda: _text_folder(asked, run, start))
     encoders = load_encoders(asked.vae, text_folder, device=str(device))
     encoding = encoders.encoding
-    config = model_config(asked.model, channels=encoding.channels, factor=encoding.factor, width=encoding.width)
+    config = _config(asked, start, encoding)
     parallel.check(config)
     had = on_first(lambda: _make_plans(asked, run, note))
     plan = Plan.open(run.plan)
@@ -117,6 +123,7 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
             "plan": plan.digest,
             "seed": asked.seed,
             "precision": precision.name,
+            **({} if start is None else {"start": start.digest}),
         },
     )
 
@@ -169,13 +176,27 @@ def parameters(prepared: Prepared) -> int:
     return count(prepared.config).total
 
 
-def _text_folder(asked: Asked, run: RunFolder) -> Path:
+def _text_folder(asked: Asked, run: RunFolder, start: Start | None) -> Path:
     """The folder of the text encoder; one of characters is written into the run's."""
     if asked.text != CHARACTERS:
         return Path(asked.text)
     if not (run.text / "config.json").exists():
-        save_text(CharacterEncoder(width_of(asked.model)), run.text)
+        theirs = start is not None and asked.model is None
+        width = start.config.joint_attention_dim if start and theirs else width_of(asked.model or DEFAULT)
+        save_text(CharacterEncoder(width), run.text)
     return run.text
+
+
+def _config(asked: Asked, start: Start | None, encoding: Encoding) -> MMDiTConfig:
+    """The model's: what was asked for, or what the weights to begin with are of, which must be the same if both are."""
+    channels, factor, width = encoding.channels, encoding.factor, encoding.width
+    if start is not None and asked.model is None:
+        check_fit(start.config, str(asked.start), channels=channels, width=width)
+        return start.config
+    config = model_config(asked.model or DEFAULT, channels=channels, factor=factor, width=width)
+    if start is not None and start.config != config:
+        raise UsageError(f"the weights in {asked.start} are not of --model {asked.model}: leave --model away")
+    return config
 
 
 def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:

@@ -27,6 +27,7 @@ SMALL = {
     "small": Small(layers=4, heads=4, axes=(8, 12, 12), width=64),
     "base": Small(layers=12, heads=12, axes=(16, 24, 24), width=256),
 }
+DEFAULT = "small"
 PATCH_AT = {8: 2, 16: 1}  # by the VAE's compression: 16 pixels a token
 
 
@@ -62,6 +63,12 @@ def model_config(told: str, *, channels: int, factor: int, width: int) -> MMDiTC
             axes_dims_rope=small.axes,
         )
     config = NAMED[told] if told in NAMED else _read(told)
+    check_fit(config, told, channels=channels, width=width)
+    return config
+
+
+def check_fit(config: MMDiTConfig, told: str, *, channels: int, width: int) -> None:
+    """Raises UsageError where a configuration, called `told`, takes other latents or text vectors."""
     if config.latent_channels != channels or config.out_channels != channels:
         raise UsageError(
             f"model {told} takes latents of {config.latent_channels} channels, the VAE makes {channels}: "
@@ -72,7 +79,6 @@ def model_config(told: str, *, channels: int, factor: int, width: int) -> MMDiTC
             f"model {told} takes text vectors of {config.joint_attention_dim}, the text encoder makes {width}: choose "
             f"another encoder, or set joint_attention_dim {width}"
         )
-    return config
 
 
 def _read(told: str) -> MMDiTConfig:

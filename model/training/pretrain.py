@@ -17,7 +17,8 @@ from model.components import Components
 from model.consumer import Consumer
 from model.feed.local import local_feed
 from model.feed.record import FOLDER
-from model.mmdit import MMDiT, initialise
+from model.initial import drawn, fill, stored
+from model.mmdit import MMDiT
 from model.parallelize import parallelize
 from model.ranks import on_first, rank
 from model.schedule import ScheduleConfig
@@ -143,11 +144,11 @@ def done_steps(prepared: Prepared) -> int:
 
 
 def _build(prepared: Prepared, compile_blocks: bool) -> MMDiT:
-    """The model, its weights drawn from the seed alone, spread over the ranks."""
-    model = MMDiT(prepared.config)
-    generator = torch.Generator().manual_seed(prepared.asked.seed)
-    initialise(model, generator)
-    return parallelize(
+    """The model, spread over the ranks. Its first weights are those asked for, or drawn from the seed alone; where
+    there is a checkpoint, it will give them."""
+    with torch.device("meta"):
+        model = MMDiT(prepared.config)
+    parallelize(
         model,
         prepared.parallel,
         prepared.checkpointing,
@@ -155,6 +156,10 @@ def _build(prepared: Prepared, compile_blocks: bool) -> MMDiT:
         compute=prepared.precision.compute,
         compile_blocks=compile_blocks,
     )
+    if latest(prepared.run.checkpoints) is None:
+        start, generator = prepared.asked.start, torch.Generator().manual_seed(prepared.asked.seed)
+        fill(model, drawn(prepared.config, generator) if start is None else stored(start, prepared.config))
+    return model
 
 
 def _resume(prepared: Prepared, roles: Mapping[str, Role]) -> tuple[int, dict[str, Any]]:

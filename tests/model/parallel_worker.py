@@ -23,6 +23,7 @@ from torch.distributed.tensor import DTensor
 
 from model.checkpoint import Role, TrainingState, load_checkpoint, save_checkpoint
 from model.config import MMDiTConfig
+from model.initial import fill
 from model.mmdit import MMDiT
 from model.packing import Grid
 from model.parallel_config import Checkpointing, ParallelConfig
@@ -130,10 +131,22 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
+def spread(job: Job) -> MMDiT:
+    """The model in its layout: filled once it is spread, or, of the other MLP, spread with its weights in it."""
+    ac = Checkpointing.parse(job.ac)
+    if job.mlp == "swiglu":
+        return parallelize(make_model(job), job.layout, ac)
+    with torch.device("meta"):
+        model = MMDiT(tiny(job.mlp)).to(DTYPES[job.dtype])
+    parallelize(model, job.layout, ac, device=torch.device("cpu"))
+    fill(model, make_model(job).state_dict().items())
+    return model
+
+
 def train(job: Job) -> dict[str, Any]:
     """Losses over all rows, norms of every tensor's gradient, the norm that clipping saw, and the final weights."""
     place = job.layout.place(rank())
-    model = parallelize(make_model(job), job.layout, Checkpointing.parse(job.ac))
+    model = spread(job)
     optimizer = make_optimizer(model, OptimizerConfig(kind="adamw", weight_decay=0.01, clip=1.0))
     ema = Ema(model, 0.9)
     state = TrainingState({"model": Role(model, optimizer, ema.shadow)}, {"updates": ema.updates}, {"mlp": job.mlp})

@@ -14,7 +14,8 @@ from mmdit_parity import TINY, Inputs, inputs, tiny  # noqa: E402
 
 from model.attention import RMSNorm  # noqa: E402
 from model.config import MMDiTConfig  # noqa: E402
-from model.mmdit import MMDiT, initialise, sinusoid  # noqa: E402
+from model.initial import initialise  # noqa: E402
+from model.mmdit import MMDiT, sinusoid  # noqa: E402
 from model.packing import Grid, pack  # noqa: E402
 from warehouse.errors import UsageError  # noqa: E402
 

@@ -11,7 +11,8 @@ from torch import nn  # noqa: E402
 
 from model.checkpoint import Role, TrainingState, load_checkpoint, save_checkpoint  # noqa: E402
 from model.config import MMDiTConfig  # noqa: E402
-from model.mmdit import MMDiT, initialise  # noqa: E402
+from model.initial import initialise  # noqa: E402
+from model.mmdit import MMDiT  # noqa: E402
 from model.training.optimizer import OptimizerConfig, make_optimizer, set_rate  # noqa: E402
 from warehouse.errors import UsageError  # noqa: E402
 

@@ -232,7 +232,8 @@ def test_a_whole_checkpoint_samples_as_diffusers_does(qwen2: QwenEncoder, tmp_pa
 def test_the_second_reports_variant_is_a_checkpoint_too(folders: dict[str, Path], tmp_path: Path) -> None:
     """SwiGLU, f16c64-like latents with patch 1, Qwen3-VL, told by pictures: saved, loaded, sampled."""
     from model.components import Components
-    from model.mmdit import MMDiT, initialise
+    from model.initial import initialise
+    from model.mmdit import MMDiT
     from model.schedule import ScheduleConfig
     from model.vae_residual import ResidualVae, ResidualVaeConfig
 

@@ -19,7 +19,7 @@ from commands import command, here
 from once import once
 from PIL import Image
 
-from model.checkpoint import checkpoints, read_facts
+from model.checkpoint import checkpoints, export_weights, read_facts
 from model.curriculum.load import loads
 from model.feed.feed import Feed, FeedSettings
 from model.plan.plan import Plan
@@ -165,6 +165,28 @@ def test_a_checkpoint_of_another_network_is_refused(made: Path, copied: tuple[Pa
     (run / "run.json").unlink()
     said = here(*_arguments(made, run, curriculum))
     assert (said.returncode, "has checkpoints and no run.json" in said.stderr) == (2, True)
+
+
+def test_a_run_begins_with_weights_that_are_there(made: Path, finished: Path, tmp_path: Path) -> None:
+    """At a rate of next to nothing they are what they were; the run remembers them when they are gone."""
+    weights, run = tmp_path / "weights", tmp_path / "run"
+    assert here("model", "export", finished / "run", "--out", weights, "--weights", "model").returncode == 0
+    curriculum = training_lakes.curriculum(tmp_path / "c.toml", steps=4, rate=1e-30)
+    arguments = _arguments(made, run, curriculum, "--start-from", weights, "--text", weights / "text_encoder")
+    arguments = [one for one in arguments if one not in ("-m", "tiny")]  # it is what the weights are of
+    said = here(*arguments, "-m", "small")
+    assert (said.returncode, "are not of --model small: leave --model away" in said.stderr) == (2, True)
+    said = here(*arguments, "--until", 2)
+    assert said.returncode == 0, said.stderr
+    shutil.rmtree(weights / "transformer")
+    assert here(*arguments).returncode == 0
+    before, after = (
+        export_weights(finished / "run" / "checkpoints" / "step-000000006", "model"),
+        export_weights(run / "checkpoints" / "step-000000004", "model"),
+    )
+    assert max((before[name] - after[name]).abs().max().item() for name in before) == 0
+    said = here(*_arguments(made, run, curriculum, "--start-from", tmp_path))
+    assert (said.returncode, "did not begin with" in said.stderr) == (2, True)
 
 
 def test_a_folder_in_which_another_process_trains_is_left_alone(made: Path, copied: tuple[Path, Path]) -> None:

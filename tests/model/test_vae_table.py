@@ -15,7 +15,7 @@ from model.commands.train_vae import app
 from model.vae import small
 from model.vae_loading import OURS, load_vae, save_vae
 from model.vae_residual import small_residual
-from model.vae_subject import open_subject
+from model.vae_subject import names, open_subject
 from warehouse.errors import UsageError
 
 
@@ -41,6 +41,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         )  # fmt: skip
     tiny.save_pretrained(root / "tiny")
     return {name: root / name for name in ("ours", "residual", "other", "tiny")}
+
+
+def test_folders_are_called_by_what_tells_them_apart() -> None:
+    assert names([Path("/runs/a/vae"), Path("/runs/b/vae"), Path("/other/b/vae"), Path("/tuned")]) == [
+        "a/vae", "runs/b/vae", "other/b/vae", "tuned",
+    ]  # fmt: skip
+    assert names([Path("/runs/vae"), Path("/runs/vae")]) == ["vae", "vae"]  # one and the same
 
 
 def test_others_are_run_by_diffusers_and_told_by_what_they_do(folders: dict[str, Path]) -> None:

@@ -9,7 +9,8 @@ import torch
 
 from model.batches import LatentBatch
 from model.config import MMDiTConfig
-from model.mmdit import MMDiT, initialise
+from model.initial import initialise
+from model.mmdit import MMDiT
 from model.training.algorithm import FlowMatching
 from model.training.ema import Ema
 from model.training.loop import Event, Loop, LoopSettings, Sink
