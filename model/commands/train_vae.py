@@ -120,10 +120,10 @@ def train_vae(
 
     Example: [bold]glyphmill train vae --lake lake --out runs/vae --width 8 --steps 1000[/bold]
     """
-    from model.vae_training.autoencoder import Source
     from model.vae_training.autoencoder import train_vae as job
     from model.vae_training.loop import Course
     from model.vae_training.settings import VaeTraining
+    from model.vae_training.source import PictureSource
 
     chosen = _config(config, factor, width, blocks, channels)
     settings = VaeTraining(
@@ -147,7 +147,7 @@ def train_vae(
         return
     where = _prepare(threads, device)
     with _bar("train", not quiet) as show:
-        source = Source(lake, sql, workers, cache, reader)
+        source = PictureSource(lake, sql, workers, cache, reader)
         typer.echo(str(job(chosen, settings, source, Course(out, save_every, device=where), progress=show)))
 
 
@@ -184,10 +184,10 @@ def train_vae_decoder(
     Example: [bold]glyphmill train vae-decoder --vae runs/vae/vae --lake lake --out runs/decoder --sql
     "SELECT image_id FROM synth_truth" --reader runs/reader --perceptual 0.1[/bold]
     """
-    from model.vae_training.autoencoder import Source
     from model.vae_training.decoder import train_decoder
     from model.vae_training.loop import Course
     from model.vae_training.settings import VaeTraining
+    from model.vae_training.source import PictureSource
 
     settings = VaeTraining(
         steps=steps,
@@ -209,7 +209,7 @@ def train_vae_decoder(
         done = train_decoder(
             vae,
             settings,
-            Source(lake, sql, workers, cache, reader),
+            PictureSource(lake, sql, workers, cache, reader),
             Course(out, save_every, device=where),
             general_sql=general_sql,
             judged_at=judged_at,

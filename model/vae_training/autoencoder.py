@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,24 +19,14 @@ from model.vae_loading import build, identity, load_vae, save_vae
 from model.vae_parts import ResidualBlock
 from model.vae_training.loop import Course, Progress, run
 from model.vae_training.measuring import latent_statistics, quality, reconstruction, sheet
-from model.vae_training.pictures import Training, Watching, part, stored
+from model.vae_training.pictures import Watching, part, stored
 from model.vae_training.settings import VaeTraining
+from model.vae_training.source import PictureSource
 from warehouse.errors import UsageError
 from warehouse.files import replacing
 
 WATCHED = 256  # images that quality is measured on
 MEASURED = 4096  # images that latents are measured on
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where pictures come from. `reader`: folder of a reader for the perceptual loss, if that has a weight."""
-
-    lake: str | PurePath
-    sql: str
-    workers: int = 0
-    cache: Path | None = None
-    reader: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,7 @@ class Report:
 def train_vae(
     config: VaeConfig,
     settings: VaeTraining,
-    source: Source,
+    source: PictureSource,
     course: Course,
     *,
     progress: Progress | None = None,
@@ -71,16 +61,7 @@ def train_vae(
         raise UsageError(f"resolution {settings.resolution} is no multiple of the VAE's {config.spatial_factor} pixels")
     folder = RunFolder(course.folder)
     with folder.alone():
-        data = Training(
-            source.lake,
-            source.sql,
-            batch=settings.batch,
-            side=settings.resolution,
-            view=settings.view,
-            seed=settings.seed,
-            workers=source.workers,
-            cache=source.cache,
-        )
+        data = source.training(settings)
         distance = reading_distance(source.reader, course.device) if settings.perceptual else None
         folder.start(
             {
@@ -102,14 +83,8 @@ def train_vae(
         shown = reconstruction(vae, course.device)
         found = quality(shown, watched, settings.batch)
         sheet(course.folder / "reconstructions.png", shown, watched)
-        every = Watching(
-            source.lake,
-            part(source.sql, held_out=False),
-            side=settings.resolution,
-            view=settings.view,
-            most=MEASURED,
-            cache=source.cache,
-        )
+        trained_on = part(source.sql, held_out=False)
+        every = source.watching(trained_on, side=settings.resolution, view=settings.view, most=MEASURED)
         statistics = latent_statistics(vae, every, settings.batch, course.device)
         vae.config = replace(config, latents_mean=statistics.mean, latents_std=statistics.std)
         save_vae(vae, course.folder / "vae", replace=True)
@@ -132,17 +107,11 @@ def fresh(config: VaeConfig, seed: int) -> Vae:
     return vae
 
 
-def watching(source: Source, settings: VaeTraining) -> tuple[Watching, bool]:
+def watching(source: PictureSource, settings: VaeTraining) -> tuple[Watching, bool]:
     """Images to measure quality on: those held out or, where the query has none, those trained on; and which."""
     held_out = stored(source.lake, part(source.sql, held_out=True)) > 0
-    images = Watching(
-        source.lake,
-        part(source.sql, held_out=held_out),
-        side=settings.resolution,
-        view=settings.view,
-        most=WATCHED,
-        cache=source.cache,
-    )
+    sql = part(source.sql, held_out=held_out)
+    images = source.watching(sql, side=settings.resolution, view=settings.view, most=WATCHED)
     return images, held_out
 
 

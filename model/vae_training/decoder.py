@@ -18,11 +18,12 @@ from model.quality import Quality
 from model.training.run_folder import RunFolder
 from model.vae_base import Vae
 from model.vae_loading import identity, latent_identity, load_vae, save_vae
-from model.vae_training.autoencoder import WATCHED, Source, write_report
+from model.vae_training.autoencoder import WATCHED, write_report
 from model.vae_training.loop import Course, Progress, run
 from model.vae_training.measuring import quality, reconstruction, sheet
-from model.vae_training.pictures import Training, Watching, part, stored
+from model.vae_training.pictures import Watching, part, stored
 from model.vae_training.settings import VaeTraining
+from model.vae_training.source import PictureSource
 from warehouse.errors import UsageError
 
 
@@ -61,7 +62,7 @@ class DecoderReport:
 def train_decoder(
     vae_folder: Path,
     settings: VaeTraining,
-    source: Source,
+    source: PictureSource,
     course: Course,
     *,
     general_sql: str | None = None,
@@ -80,16 +81,7 @@ def train_decoder(
             raise UsageError(f"{what} {size} is no multiple of the VAE's {vae.config.spatial_factor} pixels")
     folder = RunFolder(course.folder)
     with folder.alone():
-        data = Training(
-            source.lake,
-            source.sql,
-            batch=settings.batch,
-            side=settings.resolution,
-            view=settings.view,
-            seed=settings.seed,
-            workers=source.workers,
-            cache=source.cache,
-        )
+        data = source.training(settings)
         distance = reading_distance(source.reader, course.device) if settings.perceptual else None
         folder.start(
             {
@@ -122,11 +114,11 @@ def train_decoder(
         return report
 
 
-def _judging(source: Source, general_sql: str | None, settings: VaeTraining, side: int) -> dict[str, Watching]:
+def _judging(source: PictureSource, general_sql: str | None, settings: VaeTraining, side: int) -> dict[str, Watching]:
     """Images to judge by: of text held out (or, where none can be, trained on), and general ones."""
 
     def some(sql: str) -> Watching:
-        return Watching(source.lake, sql, side=side, view=settings.view, most=WATCHED, cache=source.cache)
+        return source.watching(sql, side=side, view=settings.view, most=WATCHED)
 
     held_out = part(source.sql, held_out=True)
     images = {"text": some(held_out if stored(source.lake, held_out) else source.sql)}

@@ -26,11 +26,12 @@ from model.pixels import from_bytes
 from model.training.stopping import StoppedBySignal
 from model.vae import small
 from model.vae_loading import identity, latent_identity, load_vae, save_vae
-from model.vae_training.autoencoder import Source, fresh, train_vae
+from model.vae_training.autoencoder import fresh, train_vae
 from model.vae_training.decoder import DecoderReport, train_decoder
 from model.vae_training.loop import Course, run
 from model.vae_training.pictures import HELD_OUT_BELOW, Decode, Training, Watching, cut, part
 from model.vae_training.settings import VaeTraining, rate_at
+from model.vae_training.source import PictureSource
 from warehouse.dataset import Sample
 from warehouse.errors import LakeError, UsageError
 
@@ -50,12 +51,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def source(lake: Path, cache: Path) -> Source:
-    return Source(lake, TEXT, cache=cache)
+def source(lake: Path, cache: Path) -> PictureSource:
+    return PictureSource(lake, TEXT, cache=cache)
 
 
 @pytest.fixture(scope="module")
-def trained(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(source: PictureSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that went undisturbed."""
     folder = tmp_path_factory.mktemp("run") / "run"
     train_vae(CONFIG, SETTINGS, source, Course(folder))
@@ -71,7 +72,7 @@ class Killed(Exception):  # noqa: N818
     """What stands for a kill -9."""
 
 
-def test_it_learns_and_diffusers_opens_what_it_wrote(trained: Path, source: Source) -> None:
+def test_it_learns_and_diffusers_opens_what_it_wrote(trained: Path, source: PictureSource) -> None:
     told = rows(trained)
     assert [row["step"] for row in told] == list(range(SETTINGS.steps))
     assert told[-1]["l2"] < 0.6 * told[0]["l2"]
@@ -86,7 +87,7 @@ def test_it_learns_and_diffusers_opens_what_it_wrote(trained: Path, source: Sour
         assert sheet.width == 8 * (SIDE + 2) - 2
 
 
-def test_latents_of_what_it_was_trained_on_are_normalised(trained: Path, source: Source) -> None:
+def test_latents_of_what_it_was_trained_on_are_normalised(trained: Path, source: PictureSource) -> None:
     vae = load_vae(trained / "vae")
     images = Watching(source.lake, part(TEXT, held_out=False), side=SIDE, most=1000, cache=source.cache)
     found = measure(vae.encode(from_bytes(pictures)) for pictures in images.batches(16))
@@ -96,7 +97,7 @@ def test_latents_of_what_it_was_trained_on_are_normalised(trained: Path, source:
 
 @pytest.mark.parametrize("killed_at", [5, 12, 29])
 def test_a_run_that_was_killed_goes_on_bit_for_bit(
-    killed_at: int, trained: Path, source: Source, tmp_path: Path
+    killed_at: int, trained: Path, source: PictureSource, tmp_path: Path
 ) -> None:
     course = Course(tmp_path / "run", save_every=4, log_every=1)
 
@@ -112,7 +113,7 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(
     assert identity(load_vae(tmp_path / "run" / "vae")) == identity(load_vae(trained / "vae"))
 
 
-def test_sigterm_saves_and_says_so(trained: Path, source: Source, tmp_path: Path) -> None:
+def test_sigterm_saves_and_says_so(trained: Path, source: PictureSource, tmp_path: Path) -> None:
     course = Course(tmp_path / "run", save_every=1000, log_every=1)
 
     def stop(done: int, total: int, row: dict[str, Any]) -> None:
@@ -128,7 +129,7 @@ def test_sigterm_saves_and_says_so(trained: Path, source: Source, tmp_path: Path
     assert rows(tmp_path / "run") == rows(trained)
 
 
-def test_a_run_that_is_done_only_tells_and_other_settings_are_refused(trained: Path, source: Source) -> None:
+def test_a_run_that_is_done_only_tells_and_other_settings_are_refused(trained: Path, source: PictureSource) -> None:
     before = (trained / "metrics.jsonl").read_bytes()
     again = train_vae(CONFIG, SETTINGS, source, Course(trained))
     assert again.identity == identity(load_vae(trained / "vae"))
@@ -186,7 +187,7 @@ def test_a_state_of_another_network_or_none_at_all_is_refused(tmp_path: Path) ->
         run(fresh(CONFIG, 0), Same(7), SETTINGS, course)
 
 
-def test_a_decoder_alone_improves_and_the_encoder_stays_to_the_bit(source: Source, tmp_path: Path) -> None:
+def test_a_decoder_alone_improves_and_the_encoder_stays_to_the_bit(source: PictureSource, tmp_path: Path) -> None:
     settings = VaeTraining(steps=20, batch=8, resolution=SIDE, view="crop", rate=4e-3, warmup=2, kl=0.0)
     before = fresh(CONFIG, 0)
     save_vae(before, tmp_path / "vae")
@@ -223,7 +224,9 @@ def test_no_image_is_both_trained_on_and_held_out(lake: Path, cache: Path) -> No
     assert [len(batch) for batch in few.batches(4)] == [4, 4, 2]
 
 
-def test_too_few_images_to_hold_any_out_are_judged_by_what_was_trained_on(source: Source, tmp_path: Path) -> None:
+def test_too_few_images_to_hold_any_out_are_judged_by_what_was_trained_on(
+    source: PictureSource, tmp_path: Path
+) -> None:
     few = f"SELECT image_id FROM ({TEXT}) WHERE right(image_id, 2) >= '05' ORDER BY image_id LIMIT 8"
     done = train_vae(CONFIG, replace(SETTINGS, steps=1), replace(source, sql=few), Course(tmp_path / "run"))
     assert not done.held_out
@@ -290,7 +293,7 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, Any], told: 
         replace(SETTINGS, **changes)
 
 
-def test_what_cannot_be_trained_on_is_refused(source: Source, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_on_is_refused(source: PictureSource, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="multiple of the VAE's 4 pixels"):
         train_vae(CONFIG, replace(SETTINGS, resolution=30), source, Course(tmp_path / "a"))
     with pytest.raises(UsageError, match="no bucket fills a batch"):
