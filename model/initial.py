@@ -1,7 +1,7 @@
 """The weights a training begins with, put into a model one tensor at a time.
 
 So a model can be made without memory (on torch's meta device), spread over the ranks, and only then be filled: no rank
-ever holds more than its part and one whole tensor, and the values are the same in every layout.
+ever holds more than its part and a whole tensor or two, and the values are the same in every layout.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def stored(place: Path, config: MMDiTConfig) -> Iterator[tuple[str, Tensor]]:
 def fill(model: nn.Module, weights: Iterable[tuple[str, Tensor]]) -> None:
     """Put whole tensors into the parameters of their names, each rank its part, in the parameters' own dtype.
 
-    Every rank must give the same; nothing is sent. Raises UsageError where one is left without a value, or where there
+    Every rank must give the same; nothing is sent. To be called before the first forward pass, after which FSDP2 may
+    hold gathered weights that it lets go of. Raises UsageError where one is left without a value, or where there
     is none of a name.
     """
     waiting = {plain_name(name): parameter for name, parameter in model.named_parameters()}

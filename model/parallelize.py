@@ -69,6 +69,7 @@ def parallelize(
     parallel.check(model.config)
     if compile_blocks and parallel.tp > 1 and parallel.data_world > 1:
         raise UsageError("torch.compile cannot take tp and fsdp together (torch 2.13): leave --compile or --tp away")
+    empty = all(parameter.is_meta for parameter in model.parameters())
     device = device or next(model.parameters()).device
     mesh = make_mesh(parallel, device.type) if together() or parallel.world > 1 else None
     if mesh is not None and parallel.tp > 1:
@@ -80,7 +81,6 @@ def parallelize(
     if mesh is not None and parallel.data_world > 1:
         names = ("replicate", "fsdp") if parallel.replicate > 1 else ("fsdp",)
         shard(model, mesh[names], compute)
-    empty = any(parameter.is_meta for parameter in model.parameters())
     return model.to_empty(device=device) if empty else model.to(device)
 
 

@@ -41,7 +41,7 @@ def names(folders: Sequence[Path]) -> list[str]:
     def name(of: tuple[str, ...]) -> str:
         others = [other for other in parts if other != of]
         count = next((n for n in range(1, len(of)) if all(other[-n:] != of[-n:] for other in others)), len(of))
-        return "/".join(of[-count:])
+        return str(Path(*of[-count:]))
 
     return [name(of) for of in parts]
 

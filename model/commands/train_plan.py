@@ -58,7 +58,7 @@ def plan_command(
     chosen = load(curriculum).shrunk(steps=shrink_steps, batch=shrink_batch)
     if learning_rate is not None:
         chosen = chosen.with_rate(learning_rate)
-    elif dry_run:
+    elif dry_run and chosen.without_rate():
         chosen = chosen.with_rate(0.0)
     opened = Lake.open(lake, read_only=True)
     with TemporaryDirectory(prefix="glyphmill-plan-") as scratch:

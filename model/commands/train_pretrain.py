@@ -45,8 +45,12 @@ LakeOption = Annotated[
 ]  # fmt: skip
 VaeOption = Annotated[Path, typer.Option("--vae", help="Folder of a VAE in diffusers layout.", rich_help_panel=MODEL)]
 TextOption = Annotated[
-    str, typer.Option("--text", help="Folder of a text encoder, or 'characters'.", rich_help_panel=MODEL)
-]
+    str | None,
+    typer.Option(
+        "--text", help="Folder of a text encoder, or 'characters'; if not said, what lies beside --start-from, or "
+        "characters.", rich_help_panel=MODEL, show_default=False,
+    ),
+]  # fmt: skip
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -64,8 +68,9 @@ StartOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Of weights, noise and order.", rich_help_panel=MODEL)]
 RateOption = Annotated[
     float | None,
-    typer.Option("--learning-rate", help="For phases that name none.", rich_help_panel=MODEL, show_default=False),
-]
+    typer.Option("--learning-rate", "--lr", help="For phases that name none.", rich_help_panel=MODEL,
+                 show_default=False),
+]  # fmt: skip
 PrecisionOption = Annotated[
     PrecisionName, typer.Option("--precision", help="auto: bf16 on a GPU.", rich_help_panel=MODEL)
 ]
@@ -129,6 +134,10 @@ FsdpOption = Annotated[
     typer.Option("--fsdp", min=1, help="Ranks that share weights, each with rows of its own; all others if not said.",
                  rich_help_panel=RANKS, show_default=False),
 ]  # fmt: skip
+ReplicateOption = Annotated[
+    int, typer.Option("--replicate", min=1, help="Copies of all that, for gathers within an island (hybrid sharding).",
+                      rich_help_panel=RANKS),
+]  # fmt: skip
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
@@ -139,6 +148,12 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda.", 
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Refuse to begin: there must be a checkpoint.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and train nothing.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+SamplerOption = Annotated[
+    int, typer.Option("--sampler-steps", min=1, help="Of the sampler, for sheets.", rich_help_panel=DATA)
+]
+GuidanceOption = Annotated[
+    float, typer.Option("--guidance", min=0.0, help="Of the sampler, for sheets; 1: none.", rich_help_panel=DATA)
+]
 ReadOption = Annotated[
     How | None,
     typer.Option("--read-back", help="Let OCR read the sample sheets: as one line each, or as pages.",
@@ -154,7 +169,7 @@ def pretrain(
     lake: LakeOption = None,
     model: ModelOption = None,
     start: StartOption = None,
-    text: TextOption = "characters",
+    text: TextOption = None,
     seed: SeedOption = 0,
     learning_rate: RateOption = None,
     precision: PrecisionOption = PrecisionName.auto,
@@ -166,6 +181,8 @@ def pretrain(
     hold_out: HoldOutOption = 0.01,
     validation_samples: HeldOption = 32,
     prompts: PromptsOption = None,
+    sampler_steps: SamplerOption = 20,
+    guidance: GuidanceOption = 4.0,
     read_back: ReadOption = None,
     save_every: SaveOption = 500,
     validate_every: ValidateOption = 500,
@@ -179,6 +196,7 @@ def pretrain(
     micro_tokens: TokensOption = None,
     tp: TpOption = 1,
     fsdp: FsdpOption = None,
+    replicate: ReplicateOption = 1,
     threads: ThreadsOption = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
@@ -206,13 +224,15 @@ def pretrain(
         torch.set_num_threads(threads)
     reader = None if read_back is None else partial(readback.read_back, how=read_back.value, workers=1)
     asked = Asked(
-        curriculum, lake, vae, model, text, seed, learning_rate, precision.value, micro_tokens, ac, tp, fsdp, hold_out,
-        validation_samples, start,
+        curriculum=curriculum, lake=lake, vae=vae, model=model, text=text, start=start, seed=seed,
+        learning_rate=learning_rate, precision=precision.value, micro_tokens=micro_tokens, ac=ac, tp=tp, fsdp=fsdp,
+        replicate=replicate, hold_out=hold_out, validation_samples=validation_samples,
     )  # fmt: skip
     course = Course(
-        save_every, validate_every, sample_every, log_every, keep, keep_every, producers, store,
-        read_prompts(prompts) if prompts else (), tensorboard=tensorboard, compile=compile_blocks, until=until,
-        budget_gb=budget_gb, ahead=ahead,
+        save_every=save_every, validate_every=validate_every, sample_every=sample_every, log_every=log_every, keep=keep,
+        keep_every=keep_every, producers=producers, store=store, budget_gb=budget_gb, ahead=ahead,
+        prompts=read_prompts(prompts) if prompts else (), sampler_steps=sampler_steps, guidance=guidance,
+        tensorboard=tensorboard, compile=compile_blocks, until=until,
     )  # fmt: skip
     with ExitStack() as stack:
         ranks = stack.enter_context(joined(device))
@@ -233,8 +253,8 @@ def pretrain(
             return
         # `glyphmill model export` finds the parts by these, from wherever it is called
         parts = {"vae": str(vae.resolve()), "text": str(prepared.text_folder.resolve())}
-        if start is not None:
-            parts[START] = str(start.resolve())
+        if prepared.start is not None:
+            parts[START] = str(prepared.start.place.resolve())
         run.begin(prepared.identity, {"model": model, "lake": str(lake), "curriculum": curriculum, **parts})
         if done >= steps:
             typer.echo(f"done: {done} steps, the last checkpoint is in {run.checkpoints}")

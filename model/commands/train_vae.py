@@ -49,7 +49,7 @@ ViewOption = Annotated[
 ]
 StepsOption = Annotated[int, typer.Option("--steps", min=1, help="Steps in all.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Images a step.")]
-RateOption = Annotated[float, typer.Option("--lr", help="Highest learning rate.")]
+RateOption = Annotated[float, typer.Option("--learning-rate", "--lr", help="Highest learning rate.")]
 L1Option = Annotated[float, typer.Option("--l1", help="Weight of the absolute error.", rich_help_panel=LOSS)]
 L2Option = Annotated[float, typer.Option("--l2", help="Weight of the squared error.", rich_help_panel=LOSS)]
 PerceptualOption = Annotated[

@@ -14,6 +14,7 @@ from model.curriculum.ramp import Ramp
 from model.curriculum.sizes import size
 from model.timesteps import Timesteps
 from warehouse.buckets import ASPECT_BUCKETS
+from warehouse.errors import UsageError
 
 TASKS: tuple[Task, ...] = ("t2i", "ti2i")
 OnMissing = Literal["error", "skip"]
@@ -173,6 +174,10 @@ class Curriculum:
         return replace(self, phases=phases)
 
     def with_rate(self, rate: float) -> Curriculum:
-        """The same with this learning rate in every phase that names none."""
+        """The same with this learning rate in every phase that names none. Raises UsageError where all do."""
+        if not self.without_rate():
+            raise UsageError(
+                f"every phase of {self.name} names its learning rate: change it there, or leave --learning-rate away"
+            )
         given = Ramp((rate,))
         return replace(self, phases=tuple(replace(p, learning_rate=p.learning_rate or given) for p in self.phases))

@@ -24,10 +24,11 @@ from model.text.encoder import Prompt, save_text
 from model.training import held_out
 from model.training.precision import Name as PrecisionName
 from model.training.precision import Precision, chosen
-from model.training.presets import DEFAULT, check_fit, model_config, width_of
+from model.training.presets import DEFAULT, check_fit, model_config, named_config, width_of
 from model.training.resting import Resting
 from model.training.run_folder import RunFolder
-from model.training.start import Start, find_start
+from model.training.start import START, Start, find_start
+from model.vae_loading import latent_identity, load_vae
 from warehouse.errors import UsageError
 from warehouse.lake import Lake
 
@@ -38,7 +39,8 @@ Note = Callable[[str], None]
 @dataclass(frozen=True)
 class Asked:
     """What the command was asked for. `model`, `text`: a name or a folder; without a model, that of `start`, which are
-    the weights to begin with, or a small one. `learning_rate`: for phases that name none.
+    the weights to begin with, or a small one; without a text encoder, that of these weights, or one of characters.
+    `learning_rate`: for phases that name none.
     `micro_tokens`: most tokens of one forward pass, padding counted. `hold_out`: share of samples kept for validation,
     of which `validation_samples` a phase are looked at."""
 
@@ -46,7 +48,7 @@ class Asked:
     lake: PurePath | None
     vae: Path
     model: str | None = None
-    text: str = CHARACTERS
+    text: str | None = None
     seed: int = 0
     learning_rate: float | None = None
     precision: PrecisionName = "auto"
@@ -54,6 +56,7 @@ class Asked:
     ac: str = "none"
     tp: int = 1
     fsdp: int | None = None
+    replicate: int = 1
     hold_out: float = 0.01
     validation_samples: int = 32
     start: Path | None = None
@@ -62,7 +65,8 @@ class Asked:
 @dataclass(frozen=True)
 class Prepared:
     """`held_out`: the plan of the samples kept for validation, None where there are none. `identity`: what decides the
-    numbers of this run; a run and its checkpoints go on only where it is the same."""
+    numbers of this run; a run and its checkpoints go on only where it is the same. `start`: the weights it begins with,
+    None for drawn ones."""
 
     asked: Asked
     run: RunFolder
@@ -75,6 +79,7 @@ class Prepared:
     checkpointing: Checkpointing
     precision: Precision
     identity: dict[str, Any]
+    start: Start | None
 
     @property
     def encoders(self) -> Encoders:
@@ -88,18 +93,15 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
     Raises UsageError and LakeError for whatever does not fit together; what is there already is left as it is.
     """
     checkpointing = parse_checkpointing(asked.ac)
-    parallel = ParallelConfig(asked.tp, asked.fsdp) if asked.fsdp else ParallelConfig.of_world(world, tp=asked.tp)
-    if parallel.world != world:
-        raise UsageError(
-            f"tp {parallel.tp} x fsdp {parallel.fsdp} are {parallel.world} ranks, {world} were started: "
-            f"torchrun --nproc-per-node {parallel.world} -m glyphmill ..."
-        )
-    place = asked.start
-    start = None if place is None else on_first(lambda: find_start(place, run))
+    parallel = _layout(asked, world)
+    if asked.start is not None:
+        note(f"looking at the weights in {asked.start}")
+    start = on_first(lambda: find_start(asked.start, run, _of_file(asked)))
     text_folder = on_first(lambda: _text_folder(asked, run, start))
     encoders = load_encoders(asked.vae, text_folder, device=str(device))
     encoding = encoders.encoding
     config = _config(asked, start, encoding)
+    _tell_other_latents(start, encoding, note)
     parallel.check(config)
     had = on_first(lambda: _make_plans(asked, run, note))
     plan = Plan.open(run.plan)
@@ -123,9 +125,23 @@ def prepare(asked: Asked, run: RunFolder, device: torch.device, world: int, note
             "plan": plan.digest,
             "seed": asked.seed,
             "precision": precision.name,
-            **({} if start is None else {"start": start.digest}),
+            **({} if start is None else {START: start.digest}),
         },
+        start=start,
     )
+
+
+def _layout(asked: Asked, world: int) -> ParallelConfig:
+    """How the ranks share the work. Raises UsageError where they are not as many as that takes."""
+    if not asked.fsdp:
+        return ParallelConfig.of_world(world, tp=asked.tp, replicate=asked.replicate)
+    parallel = ParallelConfig(asked.tp, asked.fsdp, asked.replicate)
+    if parallel.world != world:
+        raise UsageError(
+            f"tp {parallel.tp} x fsdp {parallel.fsdp} x replicate {parallel.replicate} are {parallel.world} ranks, "
+            f"{world} were started: torchrun --nproc-per-node {parallel.world} -m glyphmill ..."
+        )
+    return parallel
 
 
 def parse_checkpointing(told: str) -> Checkpointing:
@@ -177,9 +193,15 @@ def parameters(prepared: Prepared) -> int:
 
 
 def _text_folder(asked: Asked, run: RunFolder, start: Start | None) -> Path:
-    """The folder of the text encoder; one of characters is written into the run's."""
-    if asked.text != CHARACTERS:
-        return Path(asked.text)
+    """The folder of the text encoder; one of characters is written into the run's. Raises UsageError where nothing
+    tells what encoder the weights to begin with were trained with."""
+    told = asked.text
+    if told is None and start is not None:
+        if start.text is None:
+            raise UsageError(f"no text encoder lies beside {start.place}: name the one it was trained with by --text")
+        return start.text
+    if told is not None and told != CHARACTERS:
+        return Path(told)
     if not (run.text / "config.json").exists():
         theirs = start is not None and asked.model is None
         width = start.config.joint_attention_dim if start and theirs else width_of(asked.model or DEFAULT)
@@ -187,16 +209,30 @@ def _text_folder(asked: Asked, run: RunFolder, start: Start | None) -> Path:
     return run.text
 
 
+def _of_file(asked: Asked) -> MMDiTConfig | None:
+    """The configuration that was named for a file of weights, whose shapes do not tell everything."""
+    if asked.start is None or asked.model is None or not asked.start.is_file():
+        return None
+    return named_config(asked.model)
+
+
 def _config(asked: Asked, start: Start | None, encoding: Encoding) -> MMDiTConfig:
     """The model's: what was asked for, or what the weights to begin with are of, which must be the same if both are."""
     channels, factor, width = encoding.channels, encoding.factor, encoding.width
     if start is not None and asked.model is None:
-        check_fit(start.config, str(asked.start), channels=channels, width=width)
+        check_fit(start.config, str(start.place), channels=channels, width=width)
         return start.config
     config = model_config(asked.model or DEFAULT, channels=channels, factor=factor, width=width)
     if start is not None and start.config != config:
-        raise UsageError(f"the weights in {asked.start} are not of --model {asked.model}: leave --model away")
+        raise UsageError(f"the weights in {start.place} are not of --model {asked.model}: leave --model away")
     return config
+
+
+def _tell_other_latents(start: Start | None, encoding: Encoding, note: Note) -> None:
+    """A word where the weights to begin with lie beside an autoencoder whose latents are others."""
+    theirs = None if start is None else start.place / "vae"
+    if theirs is not None and theirs.is_dir() and latent_identity(load_vae(theirs)) != encoding.vae:
+        note(f"the latents of --vae are others than those of {theirs}, which these weights were trained on")
 
 
 def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:

@@ -40,7 +40,12 @@ def width_of(told: str) -> int:
     """How wide text vectors are made for a model, where its text encoder has no width of its own."""
     if told in SMALL:
         return SMALL[told].width
-    return (NAMED[told] if told in NAMED else _read(told)).joint_attention_dim
+    return named_config(told).joint_attention_dim
+
+
+def named_config(told: str) -> MMDiTConfig:
+    """A published configuration by name, or a JSON file's. Raises UsageError where it is neither."""
+    return NAMED[told] if told in NAMED else _read(told)
 
 
 def model_config(told: str, *, channels: int, factor: int, width: int) -> MMDiTConfig:
@@ -62,7 +67,7 @@ def model_config(told: str, *, channels: int, factor: int, width: int) -> MMDiTC
             joint_attention_dim=width,
             axes_dims_rope=small.axes,
         )
-    config = NAMED[told] if told in NAMED else _read(told)
+    config = named_config(told)
     check_fit(config, told, channels=channels, width=width)
     return config
 

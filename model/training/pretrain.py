@@ -83,7 +83,8 @@ def pretrain(
     saving.
     """
     run, plan, config = prepared.run, prepared.plan, prepared.config
-    model = _build(prepared, course.compile)
+    found = on_first(lambda: latest(run.checkpoints))
+    model = _build(prepared, course.compile, filled=found is None)
     settings = plan.curriculum.optimizer
     optimizer = make_optimizer(
         model,
@@ -97,7 +98,7 @@ def pretrain(
         model, patch=config.patch_size, seed=prepared.asked.seed, timesteps=plan.curriculum.timesteps
     )
     role = Role(model, optimizer, average.shadow if average else None)
-    start, facts = _resume(prepared, {"model": role})
+    start, facts = _resume(prepared, found, {"model": role})
     if average is not None:
         average.updates = int(facts.get("average_updates", 0))
     team = Team(prepared.parallel.tp)
@@ -143,9 +144,9 @@ def done_steps(prepared: Prepared) -> int:
     return 0 if found is None else read_facts(found).step
 
 
-def _build(prepared: Prepared, compile_blocks: bool) -> MMDiT:
-    """The model, spread over the ranks. Its first weights are those asked for, or drawn from the seed alone; where
-    there is a checkpoint, it will give them."""
+def _build(prepared: Prepared, compile_blocks: bool, filled: bool) -> MMDiT:
+    """The model, spread over the ranks. Its first weights are those asked for, or drawn from the seed alone; not
+    `filled`, they are left to a checkpoint."""
     with torch.device("meta"):
         model = MMDiT(prepared.config)
     parallelize(
@@ -156,15 +157,14 @@ def _build(prepared: Prepared, compile_blocks: bool) -> MMDiT:
         compute=prepared.precision.compute,
         compile_blocks=compile_blocks,
     )
-    if latest(prepared.run.checkpoints) is None:
-        start, generator = prepared.asked.start, torch.Generator().manual_seed(prepared.asked.seed)
-        fill(model, drawn(prepared.config, generator) if start is None else stored(start, prepared.config))
+    if filled:
+        start, generator = prepared.start, torch.Generator().manual_seed(prepared.asked.seed)
+        fill(model, drawn(prepared.config, generator) if start is None else stored(start.place, prepared.config))
     return model
 
 
-def _resume(prepared: Prepared, roles: Mapping[str, Role]) -> tuple[int, dict[str, Any]]:
+def _resume(prepared: Prepared, found: Path | None, roles: Mapping[str, Role]) -> tuple[int, dict[str, Any]]:
     """The step to go on from and what the checkpoint tells; 0 and nothing where there is none."""
-    found = latest(prepared.run.checkpoints)
     if found is None:
         return 0, {}
     loaded = load_checkpoint(found, TrainingState(roles, {}, prepared.identity))

@@ -132,9 +132,9 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def spread(job: Job) -> MMDiT:
-    """The model in its layout: filled once it is spread, or, of the other MLP, spread with its weights in it."""
+    """The model in its layout: filled once it is spread, or, where it forgets selectively, spread with its weights."""
     ac = Checkpointing.parse(job.ac)
-    if job.mlp == "swiglu":
+    if job.ac == "selective":
         return parallelize(make_model(job), job.layout, ac)
     with torch.device("meta"):
         model = MMDiT(tiny(job.mlp)).to(DTYPES[job.dtype])

@@ -130,7 +130,7 @@ def test_another_configuration_is_refused_by_name_and_nothing_is_overwritten(
         "precision is 'fp32' there, 'bf16' here": _arguments(made, run, curriculum, "--precision", "bf16"),
         "seed is 0 there, 1 here": _arguments(made, run, curriculum, "--seed", 1),
         "was made of another curriculum": _arguments(made, run, other),
-        "tp 2 x fsdp 1 are 2 ranks, 1 were started": _arguments(made, run, curriculum, "--tp", 2, "--fsdp", 1),
+        "tp 2 x fsdp 1 x replicate 1 are 2 ranks, 1 were started": _arguments(made, run, curriculum, "--tp", 2, "--fsdp", 1),
         "is not one of none, every-N": _arguments(made, run, curriculum, "--ac", "some"),
         "no config.json in": _arguments(made, run, curriculum, vae="lake"),
         "is neither a JSON file nor one of tiny, small": _arguments(made, run, curriculum, "-m", "huge"),
@@ -172,21 +172,25 @@ def test_a_run_begins_with_weights_that_are_there(made: Path, finished: Path, tm
     weights, run = tmp_path / "weights", tmp_path / "run"
     assert here("model", "export", finished / "run", "--out", weights, "--weights", "model").returncode == 0
     curriculum = training_lakes.curriculum(tmp_path / "c.toml", steps=4, rate=1e-30)
-    arguments = _arguments(made, run, curriculum, "--start-from", weights, "--text", weights / "text_encoder")
-    arguments = [one for one in arguments if one not in ("-m", "tiny")]  # it is what the weights are of
+    plain = [one for one in _arguments(made, run, curriculum) if one not in ("-m", "tiny")]
+    arguments = [*plain, "--start-from", weights]  # which tells what model it is, and by what encoder
     said = here(*arguments, "-m", "small")
     assert (said.returncode, "are not of --model small: leave --model away" in said.stderr) == (2, True)
     said = here(*arguments, "--until", 2)
     assert said.returncode == 0, said.stderr
     shutil.rmtree(weights / "transformer")
-    assert here(*arguments).returncode == 0
-    before, after = (
-        export_weights(finished / "run" / "checkpoints" / "step-000000006", "model"),
-        export_weights(run / "checkpoints" / "step-000000004", "model"),
-    )
+    said = here(*plain)
+    assert said.returncode == 0, said.stderr
+    before = export_weights(finished / "run" / "checkpoints" / "step-000000006", "model")
+    after = export_weights(run / "checkpoints" / "step-000000004", "model")
     assert max((before[name] - after[name]).abs().max().item() for name in before) == 0
-    said = here(*_arguments(made, run, curriculum, "--start-from", tmp_path))
-    assert (said.returncode, "did not begin with" in said.stderr) == (2, True)
+    said = here(*_arguments(made, finished / "run", finished / "c.toml", "--start-from", weights))
+    assert (said.returncode, "began with drawn weights, not with" in said.stderr) == (2, True)
+
+
+def test_a_rate_that_no_phase_would_take_is_refused(made: Path, finished: Path, tmp_path: Path) -> None:
+    said = here(*_arguments(made, tmp_path / "run", finished / "c.toml", "--lr", "1e-5"))
+    assert (said.returncode, "every phase of test names its learning rate" in said.stderr) == (2, True)
 
 
 def test_a_folder_in_which_another_process_trains_is_left_alone(made: Path, copied: tuple[Path, Path]) -> None:
