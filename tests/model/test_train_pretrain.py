@@ -130,7 +130,7 @@ def test_another_configuration_is_refused_by_name_and_nothing_is_overwritten(
         "precision is 'fp32' there, 'bf16' here": _arguments(made, run, curriculum, "--precision", "bf16"),
         "seed is 0 there, 1 here": _arguments(made, run, curriculum, "--seed", 1),
         "was made of another curriculum": _arguments(made, run, other),
-        "tp 2 x fsdp 1 x replicate 1 are 2 ranks, 1 were started": _arguments(made, run, curriculum, "--tp", 2, "--fsdp", 1),
+        "tp 2 x fsdp 1 x replicate 1 are 2 ranks, 1": _arguments(made, run, curriculum, "--tp", 2, "--fsdp", 1),
         "is not one of none, every-N": _arguments(made, run, curriculum, "--ac", "some"),
         "no config.json in": _arguments(made, run, curriculum, vae="lake"),
         "is neither a JSON file nor one of tiny, small": _arguments(made, run, curriculum, "-m", "huge"),
