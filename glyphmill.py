@@ -104,6 +104,10 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         )
     if number in (errno.EROFS, errno.EACCES, errno.EPERM) or "readonly database" in text:
         return f"cannot write ({_first_line(text)}); check the folder's permissions, the lake is unharmed", 3
+    if number in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP):
+        return f"no such folder can be made or read ({_first_line(text)}); name another one", 2
+    if isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text:
+        return f"not enough memory ({_first_line(text)[:160]}); ask for smaller pictures, batches or models", 3
     if "duckdb" in sys.modules:
         from warehouse.files import gone_away
 

@@ -44,8 +44,8 @@ def main() -> None:
     data = Path(os.environ.get("GLYPHMILL_DATA", REPO.parent / "shared" / "data"))
     parser.add_argument("--out", type=Path, default=Path("vae-text-run"), help="Folder of everything; must not exist.")
     parser.add_argument("--data", type=Path, default=data)
-    parser.add_argument("--steps", type=int, default=1500, help="Of the autoencoder; the decoder takes a third.")
-    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=3000, help="Of the autoencoder; the decoder takes a third.")
+    parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
     if asked.out.exists():
@@ -69,7 +69,7 @@ def main() -> None:
     same = ("--lake", lake, "--view", "crop", "--threads", asked.threads, "--quiet")
     clock.run(
         "autoencoder", "train", "vae", *same, "--out", out / "vae", "--sql", MIX, "--width", asked.width, "--steps",
-        asked.steps, "--lr", 2e-3,
+        asked.steps,
     )  # fmt: skip
     clock.run(
         "reader", "train", "vae-reader", "--lake", lake, "--out", out / "reader", "--sql", DRAWN, "--threads",

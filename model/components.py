@@ -31,7 +31,7 @@ from model.vae_loading import config_from, identity, load_vae, save_vae
 from model.vae_loading import read_config as read_vae_config
 from model.weights import read_config, refuse_existing
 from warehouse.errors import UsageError
-from warehouse.files import sync, told
+from warehouse.files import make_folder, sync, told
 
 INDEX = "model_index.json"
 TRANSFORMER, VAE, SCHEDULER = "transformer", "vae", "scheduler"
@@ -88,7 +88,7 @@ class Components:
 def save(components: Components, folder: Path) -> None:
     """Write the folder, whole or not at all. Raises UsageError where something stands there."""
     refuse_existing(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     building = folder.with_name(f".{folder.name}.{token_hex(4)}.tmp")
     try:
         with told(f"writing {folder}", folder.parent):

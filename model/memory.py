@@ -62,6 +62,12 @@ class MemoryEstimate:
         return [f"{name:<12}{size / 1e9:8.2f} GB" for name, size in rows.items()]
 
 
+def size_told(size: float) -> str:
+    """For people, in units of 10^9 or 10^6 bytes: 0.3 MB, 12.5 GB, 1,220 GB."""
+    unit, value = ("GB", size / 1e9) if size >= 1e8 else ("MB", size / 1e6)
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
 def count(config: MMDiTConfig, parallel: ParallelConfig | None = None) -> Parameters:
     """Parameters by formula; `parallel` decides what a rank of tensor parallelism holds of a block."""
     parallel = parallel or ParallelConfig()

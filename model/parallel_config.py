@@ -52,7 +52,10 @@ class ParallelConfig:
     ) -> ParallelConfig:
         """What `tp` and `replicate` leave goes to `fsdp`. Raises UsageError where they do not divide `world`."""
         if world % (tp * replicate):
-            raise UsageError(f"{world} ranks cannot be split by tp {tp} x replicate {replicate}: choose divisors of it")
+            raise UsageError(
+                f"tp {tp} x replicate {replicate} take {tp * replicate} ranks or a multiple, started: {world}; "
+                f"torchrun --nproc-per-node {tp * replicate} starts so many"
+            )
         return cls(tp, world // (tp * replicate), replicate, modulation)
 
     @property

@@ -54,7 +54,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UsageError(f"no {CONFIG} in {folder}: name the folder of a VAE in diffusers layout") from error
+        inner = folder / "vae"
+        hint = (
+            f"did you mean {inner}?" if (inner / CONFIG).is_file() else "name the folder of a VAE in diffusers layout"
+        )
+        raise UsageError(f"no {CONFIG} in {folder}: {hint}") from error
     except ValueError as error:
         raise UsageError(f"{folder / CONFIG} is no JSON: {error}") from error
     if not isinstance(found, dict):

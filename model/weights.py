@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from warehouse.errors import UsageError
-from warehouse.files import replacing, sync, told
+from warehouse.files import make_folder, replacing, sync, told
 
 CONFIG = "config.json"
 WHOLE = "diffusion_pytorch_model.safetensors"
@@ -41,7 +41,7 @@ def write_folder(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, 
     from safetensors.torch import save_file
 
     refuse_existing(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     building = folder.with_name(f".{folder.name}.{token_hex(4)}.tmp")
     try:
         with told(f"writing {folder}", folder.parent):

@@ -93,6 +93,8 @@ def test_the_command_alone_tells_its_version_and_an_example() -> None:
         (LakeBusy("the lake is busy"), 4, "busy"),
         (OSError(errno.ENOSPC, "No space left on device"), 3, "disk full"),
         (OSError(errno.EROFS, "Read-only file system"), 3, "cannot write"),
+        (OSError(errno.EEXIST, "File exists", "c.toml"), 2, "name another one"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] . can't allocate memory"), 3, "not enough memory"),
     ],
 )
 def test_failures_are_one_line(error: BaseException, code: int, words: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 
 import duckdb
 
-from warehouse.errors import LakeError
+from warehouse.errors import LakeError, UsageError
 
 SCARCE = 1 << 20  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -52,6 +52,17 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there yet. Raises UsageError where it cannot be made; a
+    full or read-only disk passes as it is."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in FULL or error.errno in DENIED:
+            raise
+        raise UsageError(f"folder {path} cannot be made ({error.strerror}): name another one") from error
 
 
 @contextmanager

@@ -50,6 +50,12 @@ def sample(
         bool, typer.Option("--lightning", help="The distilled checkpoints' schedule.", rich_help_panel=HOW)
     ] = False,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Pictures at once.", rich_help_panel=HOW)] = 4,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", min=1, help="Of torch; all cores if not said.", rich_help_panel=HOW, show_default=False
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="As torch names it; a GPU if there is one.", rich_help_panel=HOW)
     ] = None,
@@ -66,6 +72,8 @@ def sample(
     """
     from dataclasses import replace
 
+    import torch
+
     from model.components import load, multiple_of
     from model.contact import Album, model_name, numbered, read_picture, read_prompts, size_of
     from model.generate import Settings, Wish, check, generate
@@ -81,6 +89,8 @@ def sample(
     images = tuple(read_picture(path, height, width) for path in reference or [])
     settings = Settings(height, width, steps, guidance, rescale, seed)
     wishes = [Wish(Prompt(text, images), number, negative) for text, number in numbered(texts, count)]
+    if threads is not None:
+        torch.set_num_threads(threads)
     where, dtype = _device(device)
     if dry_run:
         branches = 1 if guidance == 1 else 2

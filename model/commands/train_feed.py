@@ -11,7 +11,7 @@ app = typer.Typer()
 
 StoreArgument = Annotated[str, typer.Argument(metavar="STORE", help="A feed's URL, or its run's folder.")]
 HostOption = Annotated[str, typer.Option("--host", help="Interface to listen on; 0.0.0.0 for other machines.")]
-PortOption = Annotated[int, typer.Option("--port", help="Port to listen on; 0 for any that is free.", min=0)]
+PortOption = Annotated[int, typer.Option("--port", help="Port to listen on; 0 for any that is free.", min=0, max=65535)]
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,9 +51,11 @@ def plan_command(
 
     from model.curriculum.load import load
     from model.plan import Plan
-    from warehouse.errors import UsageError
+    from warehouse.errors import MissingDependency, UsageError
     from warehouse.lake import Lake
 
+    if plot is not None and find_spec("matplotlib") is None:
+        raise MissingDependency("--plot needs matplotlib: pip install 'glyphmill[plot]'")
     if out is None and not dry_run:
         raise UsageError("say where the plan shall be with --out, or look at it with --dry-run")
     chosen = load(curriculum).shrunk(steps=shrink_steps, batch=shrink_batch)

@@ -39,7 +39,8 @@ OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder of the run;
 LakeOption = Annotated[
     PurePath | None,
     typer.Option(
-        "--lake", "-L", envvar="GLYPHMILL_LAKE", help="Folder of the lake, or s3://bucket/prefix.",
+        "--lake", "-L", envvar="GLYPHMILL_LAKE",
+        help="Folder of the lake, or s3://bucket/prefix; needed until the run has its plan.",
         show_default=False, parser=place, metavar="LAKE",
     ),
 ]  # fmt: skip
@@ -54,7 +55,8 @@ TextOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help="config.json, or tiny, small (if not said), base, qwen-image, qwen-image-2.",
+        "--model", "-m", help="config.json, or tiny, small (if not said), base, qwen-image, qwen-image-edit-2511, "
+        "qwen-image-2.",
         rich_help_panel=MODEL, show_default=False,
     ),
 ]  # fmt: skip
@@ -206,11 +208,12 @@ def pretrain(
     """Train an MMDiT from the lake's shards. Called again with the same --out, it goes on where it was; after a signal
     it has saved. Under torchrun every rank runs the same command.
 
-    Example: [bold]glyphmill train pretrain -c glyphs --lake lake --vae vae --out runs/first[/bold]
+    Example: [bold]glyphmill train pretrain -c glyphs --lake lake --vae vae/vae --out runs/first[/bold]
     """
     import torch
 
     from model import readback
+    from model.checkpoint_files import latest
     from model.training.prepare import Asked, needs, parameters, prepare
     from model.training.pretrain import Course, done_steps, read_prompts
     from model.training.pretrain import pretrain as train
@@ -242,10 +245,10 @@ def pretrain(
                 sys.stderr.write(f"{line}\n")
 
         run = stack.enter_context(opened(out, dry_run=dry_run, first=ranks.first))
+        if resume and latest(run.checkpoints) is None:
+            raise UsageError(f"--resume: {out} has no checkpoint; leave the option away to begin")
         prepared = prepare(asked, run, ranks.device, ranks.world, say)
         done, steps = done_steps(prepared), prepared.plan.steps
-        if resume and not done:
-            raise UsageError(f"--resume: {out} has no checkpoint; leave the option away to begin")
         found = needs(prepared)
         if ranks.first:
             _tell(prepared, found, parameters(prepared), done, quiet and not dry_run)
@@ -268,6 +271,8 @@ def pretrain(
 
 def _tell(prepared: Prepared, needs: list[Need], count: int, done: int, quiet: bool) -> None:
     """What will be trained, and what that takes."""
+    from model.memory import size_told
+
     if quiet:
         return
     plan, parallel = prepared.plan, prepared.parallel
@@ -279,7 +284,7 @@ def _tell(prepared: Prepared, needs: list[Need], count: int, done: int, quiet: b
     for need in needs:
         held = need.memory.parameters + need.memory.gradients + need.memory.optimizer + need.memory.ema
         typer.echo(
-            f"  {need.phase}: about {need.memory.total / 1e9:.3g} GB of memory for {need.rows} x {need.tokens} tokens "
-            f"at once on each rank: weights, gradients, moments {held / 1e9:.3g}, activations "
-            f"{need.memory.activations / 1e9:.3g}, comes and goes {need.memory.working / 1e9:.3g}"
+            f"  {need.phase}: about {size_told(need.memory.total)} of memory for {need.rows} x {need.tokens} tokens at "
+            f"once on each rank: weights, gradients, moments {size_told(held)}, activations "
+            f"{size_told(need.memory.activations)}, comes and goes {size_told(need.memory.working)}"
         )

@@ -138,6 +138,10 @@ def _mix(section: Section, task: Task) -> Mapping[str, Ramp] | None:
     return mix
 
 
+#: Of a phase; the longest published one has 700,000. A plan keeps some bytes of each.
+MOST_STEPS = 10_000_000
+
+
 def _phase(section: Section, whole: Section, sources: Mapping[str, Source]) -> Phase:
     shares = section.ramps("shares")
     for name in shares:
@@ -147,6 +151,8 @@ def _phase(section: Section, whole: Section, sources: Mapping[str, Source]) -> P
     _refuse_idle(section, edits, {t: [r for n, r in shares.items() if sources[n].task == t] for t in TASKS})
     values = {**whole.ramps("values", least=float("-inf")), **section.ramps("values", least=float("-inf"))}
     segments, steps = section.whole("segments", 1), section.whole("steps")
+    if steps > MOST_STEPS:
+        raise section.fail("steps", f"({steps:,}) are more than a plan can have ({MOST_STEPS:,})")
     if segments > steps:
         raise section.fail("segments", f"({segments}) are more than its steps ({steps})")
     for name in shares:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import PIL
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 #: What decides the pixels beside the bytes; raise the number when this file gives others.
 RULE = f"cover-centre-1, pillow {PIL.__version__}"
@@ -52,6 +52,8 @@ def fitted(data: bytes, height: int, width: int) -> Fitted:
             box = crop_box(across, down, width, height)
             _reduce_while_decoding(image, turned, (across, down), box, (width, height))
             upright = ImageOps.exif_transpose(_true_colours(image))
+    except UnidentifiedImageError as error:
+        raise UndecodableError("it is of no kind of picture that is known here") from error
     except _FAULTS as error:
         raise UndecodableError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
     return Fitted(_cut(upright, (across, down), box, height, width), (across, down), box)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import duckdb
@@ -87,7 +88,14 @@ def select(
     sql = query.sql
     if uncaptioned:
         sql = f"SELECT * FROM ({sql}\n) WHERE image_id IN (SELECT image_id FROM ({captions}\n))"
-    found = select_images(lake, sql, plan / "making", captions_sql=captions, buckets=buckets)
+    try:
+        found = select_images(lake, sql, plan / "making", captions_sql=captions, buckets=buckets)
+    except UsageError as error:
+        if "no image fits" not in str(error):
+            raise
+        if uncaptioned:
+            raise UsageError(f"none of its {uncaptioned} images has a caption, and such are left out") from error
+        raise UsageError(f"{error}: {shorten(query.sql, 200)}") from error
     folder = _moved(found, plan, name)
     said = split_kinds(folder)
     selection = Selection(folder)

@@ -259,7 +259,7 @@ def _make_plans(asked: Asked, run: RunFolder, note: Note) -> bool:
                 curriculum, lake, run.held_out, asked.hold_out, asked.validation_samples, asked.seed
             )
             if reason is not None:
-                note(f"no validation, since nothing is held out ({reason}); a larger --hold-out may help")
+                note(f"no validation: --hold-out {asked.hold_out:g} holds nothing out; a larger one may ({reason})")
         Plan.make(held_out.without(curriculum, asked.hold_out), lake, run.plan, asked.seed, note)
     return run.held_out.exists()
 

@@ -177,6 +177,7 @@ def _consumer(prepared: Prepared, course: Course, stack: ExitStack, note: Note) 
 
     def serve() -> str:
         if course.store is not None:
+            note(f"feed: asking {course.store}")
             return course.store
         if course.producers < 1:
             raise UsageError("0 producers and no --store: nobody would encode anything")

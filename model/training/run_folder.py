@@ -26,7 +26,7 @@ from typing import Any
 from model.checkpoint_files import differences
 from model.ranks import on_first
 from warehouse.errors import UsageError
-from warehouse.files import replacing
+from warehouse.files import make_folder, replacing
 
 FORMAT = 1
 
@@ -83,7 +83,7 @@ class RunFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the folder. Raises UsageError where another process trains in it."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         with (self.path / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from model import fused  # noqa: E402
 from model.config import NAMED, MMDiTConfig  # noqa: E402
-from model.memory import block_activations, count, estimate  # noqa: E402
+from model.memory import block_activations, count, estimate, size_told  # noqa: E402
 from model.mmdit import MMDiT  # noqa: E402
 from model.packing import Grid  # noqa: E402
 from model.parallel_config import Checkpointing, ParallelConfig  # noqa: E402
@@ -116,7 +116,7 @@ def test_what_cannot_be_split_is_told() -> None:
     config = MMDiTConfig(num_layers=1, **TINY)
     with pytest.raises(UsageError, match="tp 3 does not divide the 4 attention heads: choose one of 1, 2, 4"):
         estimate(config, 10, 1, ParallelConfig(tp=3))
-    with pytest.raises(UsageError, match="6 ranks cannot be split by tp 4"):
+    with pytest.raises(UsageError, match="take 4 ranks or a multiple, started: 6"):
         ParallelConfig.of_world(6, tp=4)
     with pytest.raises(UsageError, match="tp must be at least 1"):
         ParallelConfig(tp=0)
@@ -133,3 +133,10 @@ def test_choices_of_checkpointing_by_name(told: str) -> None:
 def test_other_names_are_refused(told: str) -> None:
     with pytest.raises(UsageError, match="activation checkpointing"):
         Checkpointing.parse(told)
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(3.1e5, "0.31 MB"), (9.96e7, "99.6 MB"), (1.25e10, "12.5 GB"), (1.22e12, "1,220 GB")]
+)
+def test_sizes_are_told_in_units_of_their_own(size: float, told: str) -> None:
+    assert size_told(size) == told

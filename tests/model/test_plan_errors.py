@@ -61,7 +61,7 @@ PAIRS = PAIRS.replace("[source.pairs]", '[source.pairs]\ntask = "ti2i"').replace
             simple({"a": of("some")}, "a = 1"),
             "has no caption (4 have none): leave them out in its sql, or write on_miss",
         ),
-        (simple({"a": of("mute")}, "a = 1", top='on_missing_caption = "skip"'), "source a: the selection is empty"),
+        (simple({"a": of("mute")}, "a = 1", top='on_missing_caption = "skip"'), "none of its 4 images has a caption"),
         (simple({"a": of("good")}, "a = 1", batch=21), "bucket 1:1 has 20 for batches of 21 at 64"),
         (simple({"a": of("good") + " AND nmae = 'x'"}, "a = 1"), "source a: the query cannot be run: Binder Error"),
         (simple({"a": "SELECT name FROM signals_header"}, "a = 1"), "its query must give image_id, it gives name"),

@@ -188,6 +188,26 @@ def test_a_run_begins_with_weights_that_are_there(made: Path, finished: Path, tm
     assert (said.returncode, "began with drawn weights, not with" in said.stderr) == (2, True)
 
 
+def test_folders_that_cannot_be_made_and_near_misses_are_told(made: Path, finished: Path, tmp_path: Path) -> None:
+    """Each in one line, before anything is planned."""
+    curriculum = finished / "c.toml"
+    (tmp_path / "trained").mkdir()
+    shutil.copytree(made / "vae", tmp_path / "trained" / "vae")
+    near = [str(tmp_path / "trained") if one == made / "vae" else one for one in _arguments(made, tmp_path, curriculum)]
+    wrong: dict[str, list[object]] = {
+        "cannot be made (File exists): name another one": _arguments(made, curriculum, curriculum),
+        "/proc/x cannot be made": _arguments(made, Path("/proc/x"), curriculum),
+        f"did you mean {tmp_path / 'trained' / 'vae'}?": near,
+        "has no checkpoint; leave the option away to begin": _arguments(made, tmp_path / "new", curriculum, "--resume"),
+        "take 2 ranks or a multiple, started: 1; torchrun": _arguments(made, tmp_path / "two", curriculum, "--tp", 2),
+    }
+    for message, arguments in wrong.items():
+        said = here(*arguments)
+        assert (said.returncode, message in said.stderr) == (2, True), f"{message}: {said.stderr}"
+        assert said.stderr.count("\n") == 1, said.stderr
+    assert not (tmp_path / "new" / "plan").exists()
+
+
 def test_a_rate_that_no_phase_would_take_is_refused(made: Path, finished: Path, tmp_path: Path) -> None:
     said = here(*_arguments(made, tmp_path / "run", finished / "c.toml", "--lr", "1e-5"))
     assert (said.returncode, "every phase of test names its learning rate" in said.stderr) == (2, True)
