@@ -42,6 +42,8 @@ SWITCHES = (
     "--disable-gpu",
     "--disable-skia-runtime-opts",
     "--disable-partial-raster",
+    "--max-untiled-layer-width=16384",  # in one piece: a curve that crosses two comes out this way or that
+    "--max-untiled-layer-height=16384",
     "--disable-extensions",
 )
 HOST = "http://page.invalid"
