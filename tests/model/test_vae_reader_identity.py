@@ -13,10 +13,11 @@ from model.perceptual import reading_distance
 from model.reader import Reader, ReaderConfig, load_reader, reader_identity, save_reader
 from model.vae import small
 from model.vae_loading import save_vae
-from model.vae_training.autoencoder import Source, fresh, train_vae
+from model.vae_training.autoencoder import fresh, train_vae
 from model.vae_training.decoder import train_decoder
 from model.vae_training.loop import Course
 from model.vae_training.settings import VaeTraining
+from model.vae_training.source import PictureSource
 from warehouse.errors import UsageError
 
 CONFIG = small(4, dim_mult=(1, 2, 2), z_dim=4)
@@ -38,7 +39,7 @@ def test_readers_are_told_apart_by_weights_and_characters(tmp_path: Path) -> Non
 
 def test_another_reader_than_the_runs_is_refused_by_name(tmp_path: Path) -> None:
     one, other = _reader(tmp_path / "a", 0), _reader(tmp_path / "b", 1)
-    source = Source(make(tmp_path / "lake"), TEXT, cache=tmp_path / "cache", reader=one)
+    source = PictureSource(make(tmp_path / "lake"), TEXT, cache=tmp_path / "cache", reader=one)
     train_vae(CONFIG, SETTINGS, source, Course(tmp_path / "vae"))
     with pytest.raises(UsageError, match=f"reader is '{reading_distance(one, 'cpu').identity}' there"):
         train_vae(CONFIG, SETTINGS, replace(source, reader=other), Course(tmp_path / "vae"))
